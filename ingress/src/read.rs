@@ -1,0 +1,60 @@
+//! Reading a body that somebody else sends, within bytes and time.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+/// Why a body was not read to its end; with the bytes that had come until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    TooLarge(u64),
+    TooSlow(u64),
+    BrokenOff(u64),
+}
+
+/// The length that the sender announces.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The whole body, at most `bytes_max`, all of it within `patience`.
+pub(crate) async fn whole(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    bytes_max: usize,
+    patience: Duration,
+) -> Result<Bytes, Unread> {
+    if let Some(length) = announced(headers).filter(|length| *length > bytes_max as u64) {
+        return Err(Unread::TooLarge(length));
+    }
+    let mut read = Read { bytes: BytesMut::new(), bytes_max };
+    match timeout(patience, read.fill(&mut body)).await {
+        Ok(Ok(())) => Ok(read.bytes.freeze()),
+        Ok(Err(unread)) => Err(unread),
+        Err(_) => Err(Unread::TooSlow(read.bytes.len() as u64)),
+    }
+}
+
+/// What has been read so far; survives a timeout around it.
+struct Read {
+    bytes: BytesMut,
+    bytes_max: usize,
+}
+
+impl Read {
+    async fn fill(&mut self, body: &mut Incoming) -> Result<(), Unread> {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Unread::BrokenOff(self.bytes.len() as u64))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if self.bytes.len() + data.len() > self.bytes_max {
+                return Err(Unread::TooLarge((self.bytes.len() + data.len()) as u64));
+            }
+            self.bytes.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,337 @@
+//! A streamed answer, event by event: each is recorded, then passed, and only then counts as passed.
+//!
+//! Records of several events may be under way at once, because a log takes many together as fast as one; the bytes
+//! still pass in order and only after their own record. How many are under way is bounded, so a slow caller slows the
+//! upstream and nothing piles up.
+
+use std::{pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use futures::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use http::{Method, header, response::Parts};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use protocol::{
+    jsonrpc::{self, Message, Shape},
+    mcp::code,
+    sse::{Event, Splitter},
+};
+use schemas::{Context, Direction, Frame, FrameKind, Outcome};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::{
+    config::Kind,
+    exchange::{Exchange, seconds},
+    forward, measure,
+    outlet::Outlet,
+    relay::{is_event_stream, judge},
+    stop::Stop,
+};
+
+/// Events of one stream whose records may be under way at once.
+const UNDERWAY_MAX: usize = 32;
+/// As good as never.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+pub(super) async fn relay(
+    exchange: &mut Exchange,
+    outlet: &mut Outlet,
+    head: Parts,
+    body: Incoming,
+) -> Result<(), Stop> {
+    let _counted = measure::Lasting::open_stream();
+    let is_events = is_event_stream(&head.headers);
+    if !outlet.is_streaming() {
+        let mut headers = forward::returned(&head.headers);
+        headers.remove(header::CONTENT_LENGTH);
+        // If the caller has left already, the first step notices.
+        let _ = outlet.open(head.status, headers);
+    }
+    let began_at = exchange.trail.now();
+    let status = head.status.as_u16();
+    let relayed = Relay::new(exchange, body, is_events, status).run(exchange, outlet).await;
+    exchange.waited_us += exchange.trail.now().micros_since(began_at);
+    relayed
+}
+
+struct Relay {
+    body: Incoming,
+    /// None where the stream is not of events: then each piece is one.
+    splitter: Option<Splitter>,
+    pieces: Vec<Bytes>,
+    underway: FuturesOrdered<BoxFuture<'static, Option<Bytes>>>,
+    end: Option<End>,
+    caller_left: bool,
+    status: u16,
+    idle_max: Duration,
+    idle: Pin<Box<Sleep>>,
+    /// How long an answer is read on after its caller has left.
+    last_call: Pin<Box<Sleep>>,
+    last_outcome: Option<Outcome>,
+}
+
+/// How the upstream's side of a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Clean,
+    Broken,
+    Silent,
+    CallerLeft,
+    Closing,
+    TooLong,
+}
+
+enum Step {
+    Recorded(Option<Bytes>),
+    Data(Bytes),
+    Nothing,
+    CallerLeft,
+    End(End),
+}
+
+impl Relay {
+    fn new(exchange: &Exchange, body: Incoming, is_events: bool, status: u16) -> Relay {
+        let limits = &exchange.gate.limits;
+        let idle_max = seconds(limits.stream_idle_seconds_max);
+        Relay {
+            body,
+            splitter: is_events.then(|| Splitter::new(limits.event_bytes_max)),
+            pieces: Vec::new(),
+            underway: FuturesOrdered::new(),
+            end: None,
+            caller_left: false,
+            status,
+            idle_max,
+            idle: Box::pin(sleep(idle_max)),
+            last_call: Box::pin(sleep(NEVER)),
+            last_outcome: None,
+        }
+    }
+
+    async fn run(mut self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
+        loop {
+            self.draft(exchange);
+            if self.underway.is_empty() && self.end.is_some() {
+                return self.close(exchange, outlet).await;
+            }
+            match self.step(exchange, outlet).await {
+                Step::Recorded(None) => return Err(Stop::unrecorded()),
+                Step::Recorded(Some(bytes)) => self.pass(exchange, outlet, bytes).await,
+                Step::Data(bytes) => self.take(bytes),
+                Step::Nothing => {}
+                Step::CallerLeft => self.caller_leaves(exchange),
+                Step::End(end) => self.end_with(end),
+            }
+        }
+    }
+
+    async fn step(&mut self, exchange: &Exchange, outlet: &mut Outlet) -> Step {
+        let reading = self.end.is_none() && self.underway.len() < UNDERWAY_MAX;
+        tokio::select! {
+            biased;
+            recorded = self.underway.next(), if !self.underway.is_empty() => Step::Recorded(recorded.flatten()),
+            () = outlet.closed(), if !self.caller_left && self.end.is_none() => Step::CallerLeft,
+            () = exchange.gate.cut.cancelled(), if self.end.is_none() => Step::End(End::Closing),
+            () = exchange.gate.draining.cancelled(), if self.end.is_none() && is_listening(exchange) => {
+                Step::End(End::Closing)
+            }
+            frame = self.body.frame(), if reading => match frame {
+                None => Step::End(End::Clean),
+                Some(Err(_)) => Step::End(End::Broken),
+                Some(Ok(frame)) => frame.into_data().map_or(Step::Nothing, Step::Data),
+            },
+            () = &mut self.idle, if reading => Step::End(End::Silent),
+            () = &mut self.last_call, if self.end.is_none() => Step::End(End::CallerLeft),
+        }
+    }
+
+    fn take(&mut self, bytes: Bytes) {
+        self.idle.as_mut().reset(Instant::now() + self.idle_max);
+        match &mut self.splitter {
+            Some(splitter) => splitter.push(&bytes),
+            None => self.pieces.push(bytes),
+        }
+    }
+
+    /// Starts the records of what is complete, in order, as long as there is room.
+    fn draft(&mut self, exchange: &mut Exchange) {
+        for piece in self.pieces.drain(..) {
+            let frame = exchange.trail.chunk(&piece);
+            self.underway.push_back(writing(exchange, frame, piece));
+        }
+        while self.underway.len() < UNDERWAY_MAX {
+            let Some(splitter) = &mut self.splitter else { break };
+            match splitter.next_event() {
+                Ok(Some(event)) => self.draft_event(exchange, event),
+                Ok(None) => {
+                    self.draft_rest(exchange);
+                    break;
+                }
+                Err(_) => {
+                    self.splitter = None;
+                    self.end = Some(End::TooLong);
+                }
+            }
+        }
+    }
+
+    fn draft_event(&mut self, exchange: &mut Exchange, event: Event) {
+        let messages = event.data.as_deref().and_then(|data| messages(exchange, data));
+        let frame = match (&messages, &event.data) {
+            (Some(messages), Some(data)) => self.message_frame(exchange, messages, data, event.raw.len()),
+            _ => exchange.trail.chunk(&event.raw),
+        };
+        self.underway.push_back(writing(exchange, frame, event.raw));
+    }
+
+    /// After the end: the bytes of an event that was cut off pass as they came.
+    fn draft_rest(&mut self, exchange: &mut Exchange) {
+        if self.end.is_none() {
+            return;
+        }
+        if let Some(rest) = self.splitter.take().and_then(Splitter::finish) {
+            let frame = exchange.trail.chunk(&rest);
+            self.underway.push_back(writing(exchange, frame, rest));
+        }
+    }
+
+    fn message_frame(&mut self, exchange: &mut Exchange, messages: &[Message], data: &str, raw_bytes: usize) -> Frame {
+        let answers =
+            messages.iter().any(|message| matches!(message.shape, Shape::Response { .. } | Shape::Error { .. }));
+        let mut frame = if answers {
+            self.response_frame(exchange, messages, data)
+        } else {
+            let (kind, method) = asked(messages);
+            let context = Context { method, target: None, target_digest: None, ..exchange.trail.context.clone() };
+            exchange.trail.frame_in(context, kind, Direction::ToCaller, data.as_bytes())
+        };
+        frame.body_bytes = raw_bytes as u64;
+        frame
+    }
+
+    fn response_frame(&mut self, exchange: &mut Exchange, messages: &[Message], data: &str) -> Frame {
+        let judged = judge::of_messages(exchange, messages);
+        let mut frame = exchange.trail.frame(FrameKind::Response, Direction::ToCaller, data.as_bytes());
+        let mut ending = exchange.trail.end(&mut frame, judged.outcome);
+        ending.transport_status = Some(self.status);
+        (ending.rpc_code, ending.is_error, ending.error) = (judged.rpc_code, judged.is_error, judged.error);
+        frame.ending = Some(ending);
+        self.last_outcome = Some(judged.outcome);
+        frame
+    }
+
+    async fn pass(&mut self, exchange: &Exchange, outlet: &mut Outlet, bytes: Bytes) {
+        if !self.caller_left && outlet.send(bytes).await.is_err() {
+            self.caller_leaves(exchange);
+        }
+    }
+
+    fn caller_leaves(&mut self, exchange: &Exchange) {
+        self.caller_left = true;
+        if exchange.ends_with_caller() {
+            self.end_with(End::CallerLeft);
+        } else {
+            let patience = seconds(exchange.gate.limits.answer_after_disconnect_seconds_max);
+            self.last_call.as_mut().reset(Instant::now() + patience);
+        }
+    }
+
+    fn end_with(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    /// The frame that ends the exchange, where the answer itself has not done so, and the end of the caller's stream.
+    async fn close(self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
+        let end = self.end.unwrap_or(End::Clean);
+        let answered = exchange.awaited.is_empty() && self.last_outcome.is_some();
+        let outcome = match self.last_outcome {
+            Some(outcome) if answered => outcome,
+            _ => end.outcome(exchange.awaited.is_empty()),
+        };
+        if !answered || exchange.trail.chunks_open() || is_listening(exchange) {
+            record_end(exchange, end, outcome, self.status).await?;
+        }
+        measure::called(exchange.connection_name(), outcome);
+        match end {
+            End::Clean | End::CallerLeft => {}
+            End::Broken | End::Closing => outlet.break_off().await,
+            End::Silent | End::TooLong => tell(exchange, outlet, end).await,
+        }
+        Ok(())
+    }
+}
+
+/// Ends a stream for a reason that the caller cannot see: an error event, where it waits for an answer.
+async fn tell(exchange: &Exchange, outlet: &mut Outlet, end: End) {
+    for id in &exchange.awaited {
+        let data = serde_json::json!({ "exchange_id": exchange.trail.exchange_id.to_string() });
+        let error = jsonrpc::error(Some(id), end.code(), end.explanation(), data);
+        let _ = outlet.send(protocol::sse::message_event(&error)).await;
+    }
+    if exchange.awaited.is_empty() {
+        outlet.break_off().await;
+    }
+}
+
+async fn record_end(exchange: &mut Exchange, end: End, outcome: Outcome, status: u16) -> Result<(), Stop> {
+    let mut frame = exchange.trail.frame(FrameKind::Response, Direction::ToCaller, &[]);
+    let mut ending = exchange.trail.end(&mut frame, outcome);
+    ending.transport_status = Some(status);
+    ending.error = (outcome != Outcome::Ok).then(|| end.explanation().to_owned());
+    frame.ending = Some(ending);
+    exchange.trail.write(frame).await.map_err(|_| Stop::unrecorded())
+}
+
+impl End {
+    fn outcome(self, nothing_awaited: bool) -> Outcome {
+        match self {
+            End::Clean if nothing_awaited => Outcome::Ok,
+            End::Clean | End::Broken | End::Closing => Outcome::Interrupted,
+            End::Silent => Outcome::Timeout,
+            End::CallerLeft => Outcome::Cancelled,
+            End::TooLong => Outcome::TooLarge,
+        }
+    }
+
+    fn code(self) -> i64 {
+        if self == End::Silent { code::TIMEOUT } else { code::GARBAGE }
+    }
+
+    fn explanation(self) -> &'static str {
+        match self {
+            End::Clean => "the upstream ended the stream before its answer was complete",
+            End::Broken => "the stream from the upstream broke off; the upstream is at fault",
+            End::Silent => "the upstream kept silent too long within its answer; the upstream is at fault",
+            End::CallerLeft => "the caller left before the answer was complete",
+            End::Closing => "the gateway is shutting down",
+            End::TooLong => "the upstream sent an event that is longer than allowed; the upstream is at fault",
+        }
+    }
+}
+
+/// The bytes, once they are recorded.
+fn writing(exchange: &Exchange, frame: Frame, bytes: Bytes) -> BoxFuture<'static, Option<Bytes>> {
+    let written = exchange.trail.write(frame);
+    Box::pin(async move { written.await.ok().map(|()| bytes) })
+}
+
+/// A stream that carries what the server has to say, and answers no call: it ends with its listener, or with us.
+fn is_listening(exchange: &Exchange) -> bool {
+    exchange.kind() == Some(Kind::Mcp) && exchange.head.method == Method::GET
+}
+
+fn messages(exchange: &Exchange, data: &str) -> Option<Vec<Message>> {
+    if exchange.kind() != Some(Kind::Mcp) {
+        return None;
+    }
+    jsonrpc::parse(data.as_bytes()).ok().filter(|messages| !messages.is_empty())
+}
+
+/// What the server asks or tells: kind and method of the first message.
+fn asked(messages: &[Message]) -> (FrameKind, Option<String>) {
+    match messages.first().map(|message| &message.shape) {
+        Some(Shape::Request { method, .. }) => (FrameKind::Request, Some(method.clone())),
+        Some(Shape::Notification { method, .. }) => (FrameKind::Notification, Some(method.clone())),
+        _ => (FrameKind::Notification, None),
+    }
+}

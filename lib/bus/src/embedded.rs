@@ -1,0 +1,251 @@
+//! The embedded log: one SQLite file for one host.
+//!
+//! All writing goes through one thread ([`writer`]) that makes one transaction, and so one fsync, of everything that
+//! waits; reading goes through connections of its own and waits for nobody. Several processes may share the file.
+//!
+//! It refuses to acknowledge what is not on disk, and to give an offset twice.
+
+use std::{
+    fmt,
+    fs::File,
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{sync::watch, time::Instant};
+
+use self::{
+    catalogue::{Catalogue, PartitionId},
+    consumer::Member,
+    job::{Answer, Done, Job, Work},
+    processes::Processes,
+    queue::Queue,
+    reader::Connections,
+    seen::Seen,
+    writer::{Upkeep, Writer},
+};
+use crate::{
+    Bus, CommitError, Consumer, Error, Message, Offset, Partition, Producer, Reader, Stored, Topic, Unrecorded,
+};
+
+mod append;
+mod assignment;
+mod catalogue;
+mod consumer;
+mod file;
+mod group;
+mod headers;
+mod job;
+mod processes;
+mod queue;
+mod reader;
+mod retention;
+mod seen;
+mod writer;
+
+/// Microseconds since the Unix epoch.
+pub type ClockUs = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+#[derive(Clone)]
+pub struct Config {
+    /// The SQLite file; made if it is not there, but not its folder.
+    pub path: PathBuf,
+    pub topics: Vec<Topic>,
+    /// For the timestamps of messages and their retention; within a partition they never go back, even if it does.
+    pub clock_us: ClockUs,
+}
+
+/// Cheap to clone; the last one to go closes the file.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    log: Arc<Log>,
+}
+
+/// What all that is made of one open log share.
+struct Log {
+    path: PathBuf,
+    catalogue: Arc<Catalogue>,
+    queue: Arc<Queue>,
+    seen: Arc<watch::Sender<Seen>>,
+    connections: Arc<Connections>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Says to other processes that we have the log open.
+    _presence: File,
+}
+
+impl Embedded {
+    /// Opens or makes the log, checks its version and integrity, and creates missing topics.
+    pub async fn open(config: Config) -> Result<Embedded, Error> {
+        let opened = tokio::task::spawn_blocking(move || Log::open(config)).await;
+        let log = opened.map_err(|source| Error::because("the log could not be opened", source))??;
+        Ok(Embedded { log: Arc::new(log) })
+    }
+
+    /// Forgets how far a group without members has come, so that retention waits for it no longer.
+    pub async fn forget_group(&self, group: &str) -> Result<(), Error> {
+        self.log.ask(Work::Forget { group: group.to_owned() }).await?;
+        Ok(())
+    }
+
+    /// From now on the file may have this many pages, as on a disk that is full; `u32::MAX` for no limit.
+    #[cfg(feature = "fault")]
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), Error> {
+        self.log.ask(Work::Limit { pages }).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Bus for Embedded {
+    fn producer(&self) -> Arc<dyn Producer> {
+        self.log.clone()
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.log.clone()
+    }
+
+    async fn consumer(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>, Error> {
+        Ok(Box::new(Member::join(self.log.clone(), group, topics).await?))
+    }
+}
+
+impl Log {
+    fn open(config: Config) -> Result<Log, Error> {
+        let file::Opened { mut connection, presence, alone } = file::open(&config.path)?;
+        let loaded = catalogue::make_topics(&mut connection, &config.topics).and_then(|()| {
+            let catalogue = Catalogue::load(&connection)?;
+            Ok((catalogue, Seen::load(&connection)?, Processes::new(&connection, alone)?))
+        });
+        let (catalogue, seen, processes) = loaded.map_err(|source| file::explained(&config.path, source))?;
+        let log = Log {
+            catalogue: Arc::new(catalogue),
+            queue: Arc::default(),
+            seen: Arc::new(watch::Sender::new(seen)),
+            connections: Arc::new(Connections::new(config.path.clone())),
+            path: config.path,
+            writer: Mutex::default(),
+            _presence: presence,
+        };
+        let writer = Writer {
+            connection,
+            path: log.path.clone(),
+            catalogue: log.catalogue.clone(),
+            clock_us: config.clock_us,
+            queue: log.queue.clone(),
+            seen: log.seen.clone(),
+            processes,
+            upkeep: Upkeep::default(),
+        };
+        log.start(writer)?;
+        Ok(log)
+    }
+
+    fn start(&self, writer: Writer) -> Result<(), Error> {
+        let thread = std::thread::Builder::new().name("hansard-log".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(|source| Error::because("cannot start the thread that writes the log", source))?;
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// Puts the work into the queue when first polled: whoever is polled first is written first.
+    async fn ask(&self, work: Work) -> Answer {
+        let (job, answer) = Job::new(work);
+        self.queue.push(job).map_err(CommitError::Failed)?;
+        answer.await.unwrap_or_else(|_| {
+            let path = self.path.display();
+            Err(CommitError::Failed(Error::new(format!("the thread that writes the log {path} has ended: restart"))))
+        })
+    }
+
+    /// Without waiting for an answer.
+    fn tell(&self, work: Work) {
+        let (job, _) = Job::new(work);
+        // A queue that takes nothing has no writer any more, and so no members either.
+        let _ = self.queue.push(job);
+    }
+
+    /// Until `at` has something from `from` on; where it ends then. `None` when it took too long.
+    async fn wait(&self, id: PartitionId, from: u64, until: Option<Instant>) -> Option<u64> {
+        let mut seen = self.seen.subscribe();
+        let arrived = async { seen.wait_for(|seen| seen.next(id) > from).await.map(|seen| seen.next(id)).ok() };
+        match until {
+            Some(until) => tokio::time::timeout_at(until, arrived).await.ok().flatten(),
+            None => arrived.await,
+        }
+    }
+}
+
+#[async_trait]
+impl Producer for Log {
+    async fn send(&self, message: Message) -> Result<Offset, Unrecorded> {
+        match self.ask(Work::Send(message)).await {
+            Ok(Done::At(offset)) => Ok(offset),
+            Ok(other) => Err(Unrecorded { source: Error::new(format!("a message was answered by {other:?}")) }),
+            Err(refused) => Err(Unrecorded { source: refused.into() }),
+        }
+    }
+}
+
+#[async_trait]
+impl Reader for Log {
+    async fn partitions(&self, topic: &str) -> Result<u32, Error> {
+        self.catalogue.topic(topic).map(|partitions| partitions.len() as u32)
+    }
+
+    async fn bounds(&self, at: &Partition) -> Result<Range<u64>, Error> {
+        let id = self.catalogue.partition(at)?;
+        self.connections.run(move |connection| reader::bounds(connection, id)).await
+    }
+
+    async fn read(
+        &self,
+        at: &Partition,
+        from: u64,
+        bytes_max: usize,
+        patience: Duration,
+    ) -> Result<Vec<Stored>, Error> {
+        let id = self.catalogue.partition(at)?;
+        // A patience beyond what the clock can count is one without end.
+        let until = Instant::now().checked_add(patience);
+        let mut beyond = from;
+        while let Some(end) = self.wait(id, beyond, until).await {
+            let read = move |connection: &rusqlite::Connection| reader::messages(connection, id, from, bytes_max);
+            let messages = self.connections.run(read).await?;
+            if !messages.is_empty() {
+                return Ok(messages);
+            }
+            beyond = end; // All of it has gone by its age.
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Writes what waits, and closes the file before it returns, so that it can be opened again at once.
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.connections.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // A writer that has panicked has told everyone by now.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("path", &self.path).field("topics", &self.topics).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,45 @@
+//! One suite for every implementation of the log: what the traits promise, and nothing else.
+//!
+//! An implementation comes in by a [`Place`]; each case gets a fresh one.
+
+// As the rest of the house calls it.
+extern crate hansard_bus as bus;
+
+use std::{pin::Pin, sync::Arc};
+
+use async_trait::async_trait;
+use bus::Bus;
+
+mod appends;
+mod embedded;
+mod groups;
+mod reads;
+mod rebalances;
+mod transactions;
+mod workbench;
+
+/// A log of its own, with [`workbench::topics`].
+#[async_trait]
+pub(crate) trait Place: Send + Sync {
+    /// Opens it; once more as another process would, if it is open already.
+    async fn open(&self) -> Arc<dyn Bus>;
+}
+
+type Case = fn(Arc<dyn Place>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Every promise by its name.
+fn cases() -> Vec<(&'static str, Case)> {
+    [appends::cases(), reads::cases(), transactions::cases(), groups::cases(), rebalances::cases()].concat()
+}
+
+/// Runs all cases, and says which have failed.
+async fn check(place: impl Fn() -> Arc<dyn Place>) {
+    let running: Vec<_> = cases().into_iter().map(|(name, case)| (name, tokio::spawn(case(place())))).collect();
+    let mut failed = Vec::new();
+    for (name, case) in running {
+        if case.await.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "failed: {failed:?}");
+}

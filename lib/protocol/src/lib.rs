@@ -1,0 +1,7 @@
+//! MCP in both eras, JSON-RPC and SSE: what bytes mean, without sending any.
+//!
+//! This room refuses to do IO, to decide, and to repair what it reads: what is not well formed is said to be so.
+
+pub mod jsonrpc;
+pub mod mcp;
+pub mod sse;

@@ -1,0 +1,271 @@
+//! What an MCP message asks for, in both eras: revision, method, target, arguments, session.
+//!
+//! Policy reads the body, never the headers; a header that says otherwise is refused ([`headers`]). Where a message
+//! lacks what its revision demands, nothing is invented: it is described as it is, and the upstream says so itself.
+
+use http::HeaderMap;
+use schemas::{Call, ConversationId};
+use serde_json::{Value, value::RawValue};
+use sha2::{Digest, Sha256};
+
+use crate::jsonrpc::{self, Malformed, Members, Message, Shape, members, string};
+
+mod answer;
+pub mod headers;
+mod trace;
+
+pub use answer::{Answer, ERROR_BYTES_MAX, answer, tool_digests};
+pub use trace::trace;
+
+/// Codes of our own, outside the range that JSON-RPC reserves.
+pub mod code {
+    /// Refused before policy was asked: not authenticated, a foreign origin, malformed, too large, another's session.
+    pub const REFUSED: i64 = 4300;
+    pub const BLOCKED: i64 = 4301;
+    pub const DENIED: i64 = 4302;
+    pub const EXPIRED: i64 = 4303;
+    pub const PENDING: i64 = 4304;
+    pub const UNRECORDED: i64 = 5301;
+    /// The upstream cannot be reached.
+    pub const UNREACHABLE: i64 = 5302;
+    /// The upstream kept silent too long.
+    pub const TIMEOUT: i64 = 5303;
+    /// The upstream's answer is not what its protocol allows.
+    pub const GARBAGE: i64 = 5304;
+    /// MCP's own, with HTTP status 400: a header does not equal the body.
+    pub const HEADER_MISMATCH: i64 = -32020;
+}
+
+/// The revision of a message that names none.
+pub const REVISION_DEFAULT: &str = "2025-03-26";
+/// The first revision without sessions.
+pub const REVISION_STATELESS: &str = "2026-07-28";
+/// Longest name of a revision, in bytes.
+pub const REVISION_BYTES_MAX: usize = 32;
+/// Longest name of a client with its version, in bytes; what is longer is cut.
+pub const CLIENT_BYTES_MAX: usize = 256;
+
+const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+
+/// Members of `params` that this module reads.
+const KNOWN_PARAMS: [&str; 8] = ["name", "uri", "taskId", "ref", "arguments", "_meta", "protocolVersion", "clientInfo"];
+
+/// The newest revision with sessions is 2025-11-25; from 2026-07-28 on each request stands alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    Sessions,
+    Stateless,
+}
+
+/// What one request says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    pub era: Era,
+    /// `method` is empty for a client's answer to a request of the server; its result then is the arguments.
+    pub call: Call,
+    /// `params._meta.progressToken`, as JSON.
+    pub progress_token: Option<Value>,
+    /// Client name and version, as in `_meta` or `initialize`.
+    pub client: Option<String>,
+    /// `traceparent` of `_meta`.
+    pub traceparent: Option<String>,
+}
+
+/// Describes a client's message. Policy reads the body; a header that says otherwise is refused.
+pub fn describe(connection: &str, headers: &HeaderMap, message: &Message) -> Result<Described, Malformed> {
+    let params = Params::of(message)?;
+    let revision = revision(headers, &params)?;
+    let call = Call {
+        connection: connection.to_owned(),
+        protocol: format!("mcp/{revision}"),
+        method: params.method.to_owned(),
+        target: params.target()?.unwrap_or_default(),
+        arguments_digest: params.arguments().map(|raw| digest(raw.as_bytes())),
+        ..Call::default()
+    };
+    let call = with_arguments(call, params.arguments())?;
+    headers::agree(headers, &call)?;
+    Ok(Described {
+        era: era(&revision),
+        call,
+        progress_token: params.progress_token(),
+        client: params.client(),
+        traceparent: params.meta("traceparent").and_then(string),
+    })
+}
+
+/// May a batch come with these headers? Only revision 2025-03-26 has them, which is also that of no header.
+pub fn takes_batches(headers: &HeaderMap) -> bool {
+    headers.get(headers::PROTOCOL_VERSION).is_none_or(|version| version == REVISION_DEFAULT)
+}
+
+/// The conversation of a session: the same session of the same connection is the same conversation, in every process.
+pub fn conversation_of(connection: &str, session_id: &str) -> ConversationId {
+    let digest = digest(&[b"hansard/conversation/v1\0", connection.as_bytes(), b"\0", session_id.as_bytes()].concat());
+    let bytes = *digest.first_chunk::<16>().expect("SHA-256 has 32 bytes");
+    ConversationId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// All strings of `arguments`, unescaped, one per line, keys left out: what `call.text` matches on. It is never longer
+/// than the JSON it comes from, so the limit of a body bounds it, and nothing hides behind a cut.
+pub fn text_of(arguments: &Value) -> String {
+    let mut text = String::new();
+    append_text(arguments, &mut text);
+    text
+}
+
+fn append_text(value: &Value, text: &mut String) {
+    match value {
+        Value::String(string) => {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(string);
+        }
+        Value::Array(items) => items.iter().for_each(|item| append_text(item, text)),
+        Value::Object(members) => members.values().for_each(|member| append_text(member, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn with_arguments(call: Call, raw: Option<&str>) -> Result<Call, Malformed> {
+    let arguments = match raw {
+        Some(raw) => serde_json::from_str(raw)
+            .map_err(|error| Malformed(format!("the arguments are not acceptable JSON: {error}")))?,
+        None => Value::Null,
+    };
+    Ok(Call { text: text_of(&arguments), arguments, ..call })
+}
+
+/// The revision by the body, else by the header. They must agree; `initialize` alone may ask for another one.
+fn revision(headers: &HeaderMap, params: &Params<'_>) -> Result<String, Malformed> {
+    let header = headers::single(headers, headers::PROTOCOL_VERSION)?;
+    let meta = params.meta(META_VERSION).and_then(string);
+    if let (Some(header), Some(meta)) = (header, &meta)
+        && header != meta
+    {
+        return Err(Malformed(format!("the header {} does not equal the body", headers::PROTOCOL_VERSION)));
+    }
+    let asked = params.members.get("protocolVersion").filter(|_| params.method == "initialize");
+    let revision = meta.or_else(|| asked.and_then(|asked| string(asked))).or_else(|| header.map(str::to_owned));
+    plain_revision(revision.unwrap_or_else(|| REVISION_DEFAULT.to_owned()))
+}
+
+fn plain_revision(revision: String) -> Result<String, Malformed> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if revision.is_empty() || revision.len() > REVISION_BYTES_MAX || !revision.bytes().all(plain) {
+        return Err(Malformed("the protocol version is not one: send a revision such as 2025-11-25".into()));
+    }
+    Ok(revision)
+}
+
+/// Revisions are dates, so they compare as text; what is no date is taken for a draft of the session eras.
+fn era(revision: &str) -> Era {
+    let is_date = revision.len() == 10 && revision.starts_with(|first: char| first.is_ascii_digit());
+    if is_date && revision >= REVISION_STATELESS { Era::Stateless } else { Era::Sessions }
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// The params of a message (an answer's result in their place), each member with its exact text.
+struct Params<'a> {
+    method: &'a str,
+    raw: Option<&'a RawValue>,
+    members: Members<'a>,
+    meta: Members<'a>,
+}
+
+impl<'a> Params<'a> {
+    fn of(message: &'a Message) -> Result<Params<'a>, Malformed> {
+        let (method, raw) = match &message.shape {
+            Shape::Request { method, params, .. } | Shape::Notification { method, params } => {
+                (method.as_str(), params.as_deref())
+            }
+            Shape::Response { result, .. } => ("", Some(&**result)),
+            Shape::Error { .. } => ("", None),
+        };
+        let members = raw.and_then(members).unwrap_or_default();
+        if !method.is_empty() {
+            refuse_respelled(&members)?;
+        }
+        let meta = members.get("_meta").and_then(|meta| jsonrpc::members(meta)).unwrap_or_default();
+        Ok(Params { method, raw, members, meta })
+    }
+
+    fn meta(&self, key: &str) -> Option<&'a RawValue> {
+        self.meta.get(key).copied()
+    }
+
+    /// What the method acts on, if it acts on one thing.
+    fn target(&self) -> Result<Option<String>, Malformed> {
+        match self.method {
+            "tools/call" | "prompts/get" => text_member(&self.members, "name"),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => text_member(&self.members, "uri"),
+            "tasks/get" | "tasks/result" | "tasks/update" | "tasks/cancel" => text_member(&self.members, "taskId"),
+            "completion/complete" => self.reference(),
+            _ => Ok(None),
+        }
+    }
+
+    /// What a completion is asked for: a prompt by its name, or a resource by its URI template.
+    fn reference(&self) -> Result<Option<String>, Malformed> {
+        let reference = self.members.get("ref").and_then(|reference| members(reference)).unwrap_or_default();
+        match text_member(&reference, "uri")? {
+            Some(uri) => Ok(Some(uri)),
+            None => text_member(&reference, "name"),
+        }
+    }
+
+    /// The exact text of the arguments. A tool called without any is called with `{}`, whatever `_meta` says beside it.
+    fn arguments(&self) -> Option<&'a str> {
+        match (self.members.get("arguments"), self.method) {
+            (Some(arguments), _) => Some(arguments.get()),
+            (None, "tools/call" | "prompts/get") => Some("{}"),
+            (None, _) => self.raw.map(RawValue::get),
+        }
+    }
+
+    fn progress_token(&self) -> Option<Value> {
+        let token: Value = serde_json::from_str(self.meta("progressToken")?.get()).ok()?;
+        (token.is_string() || token.is_number()).then_some(token)
+    }
+
+    fn client(&self) -> Option<String> {
+        let initialize = self.members.get("clientInfo").copied().filter(|_| self.method == "initialize");
+        let client = members(self.meta(META_CLIENT).or(initialize)?)?;
+        let name = client.get("name").and_then(|name| string(name))?;
+        let client = match client.get("version").and_then(|version| string(version)) {
+            Some(version) => format!("{name}/{version}"),
+            None => name,
+        };
+        Some(cut(client, CLIENT_BYTES_MAX))
+    }
+}
+
+/// Some JSON readers take `Name` for `name`; policy would not see what they call.
+fn refuse_respelled(params: &Members<'_>) -> Result<(), Malformed> {
+    for key in params.keys() {
+        let folded = jsonrpc::folded(key);
+        if let Some(known) = KNOWN_PARAMS.iter().find(|known| jsonrpc::folded(known) == folded && *known != key) {
+            return Err(Malformed(format!("params has a key that is spelled like \"{known}\": spell it so")));
+        }
+    }
+    Ok(())
+}
+
+fn text_member(members: &Members<'_>, key: &str) -> Result<Option<String>, Malformed> {
+    let Some(raw) = members.get(key) else { return Ok(None) };
+    string(raw).map(Some).ok_or_else(|| Malformed(format!("\"{key}\" must be a string")))
+}
+
+/// At most `bytes_max` bytes of `text`, cut between characters.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes_max));
+    text
+}
+
+#[cfg(test)]
+mod tests;

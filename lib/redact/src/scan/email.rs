@@ -1,0 +1,49 @@
+//! E-mail addresses, in ASCII and with letters of other scripts.
+
+use super::{
+    Hit,
+    bytes::{run, run_back},
+};
+use crate::rule::Rule;
+
+const LOCAL_BYTES_MAX: usize = 64;
+const DOMAIN_BYTES_MAX: usize = 253;
+
+/// `at` is where `@` stands.
+pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
+    let mut start = run_back(text, at, LOCAL_BYTES_MAX, is_local);
+    while start < at && !is_char_start(text[start]) {
+        start += 1;
+    }
+    while start < at && text[start] == b'.' {
+        start += 1;
+    }
+    let end = domain_end(text, at + 1)?;
+    (start < at).then_some(Hit { start, end, rule: Rule::Email })
+}
+
+/// The end of a domain with a top level of two letters or more.
+fn domain_end(text: &[u8], start: usize) -> Option<usize> {
+    let longest = &text[..text.len().min(start + DOMAIN_BYTES_MAX)];
+    let mut end = run(longest, start, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || byte >= 0x80);
+    while end > start && matches!(text[end - 1], b'.' | b'-') {
+        end -= 1;
+    }
+    while end < text.len() && !is_char_start(text[end]) {
+        end -= 1;
+    }
+    let domain = text.get(start..end)?;
+    let dot = domain.iter().rposition(|byte| *byte == b'.')?;
+    let top = &domain[dot + 1..];
+    let named = top.len() >= 2 && top.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-' || *byte >= 0x80);
+    let punycode = top.starts_with(b"xn--");
+    (dot > 0 && !domain.starts_with(b".") && (named || punycode)).then_some(end)
+}
+
+fn is_local(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".!#$%&*+-/=?^_{|}~".contains(&byte) || byte >= 0x80
+}
+
+fn is_char_start(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}

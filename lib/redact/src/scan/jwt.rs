@@ -1,0 +1,30 @@
+//! JSON web tokens, signed (three parts), unsigned, encrypted (five), and cut off after the header.
+
+use super::{
+    Hit,
+    bytes::{is_token, run, starts},
+};
+use crate::rule::Rule;
+
+/// Shortest header, in characters of base64url: `{"alg":"x"}`.
+const HEADER_MIN: usize = 14;
+const PARTS_MAX: usize = 5;
+
+pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
+    if !starts(text, at, b"eyJ") {
+        return None;
+    }
+    let header_end = run(text, at, is_token);
+    if header_end - at < HEADER_MIN {
+        return None;
+    }
+    let (mut end, mut parts) = (header_end, 1);
+    while parts < PARTS_MAX && text.get(end) == Some(&b'.') {
+        let next = run(text, end + 1, is_token);
+        if next == end + 1 && parts < 2 {
+            break;
+        }
+        (end, parts) = (next, parts + 1);
+    }
+    (parts >= 2).then_some(Hit { start: at, end, rule: Rule::Jwt })
+}

@@ -1,0 +1,36 @@
+//! Passwords in URLs: `scheme://user:password@host`, as in connection strings and git remotes.
+
+use super::{
+    Hit,
+    bytes::{before, run},
+};
+use crate::rule::Rule;
+
+/// Longest user and password together, in bytes.
+const USER_INFO_BYTES_MAX: usize = 1024;
+
+/// `at` is where `://` stands.
+pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
+    if !before(text, at).is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let start = at + 3;
+    let window = &text[start..text.len().min(start + USER_INFO_BYTES_MAX)];
+    let window = &window[..run(window, 0, |byte| !byte.is_ascii_whitespace() && !b"\"'<>`".contains(&byte))];
+    let authority = run(window, 0, |byte| !b"/?#".contains(&byte));
+    let at_sign = last_at(&window[..authority]).or_else(|| beyond(window, authority))?;
+    let colon = window[..at_sign].iter().position(|byte| *byte == b':')?;
+    (colon + 1 < at_sign).then_some(Hit { start: start + colon + 1, end: start + at_sign, rule: Rule::UrlCredential })
+}
+
+fn last_at(text: &[u8]) -> Option<usize> {
+    text.iter().rposition(|byte| *byte == b'@')
+}
+
+/// Passwords with an unescaped `/`, `?` or `#`; but `host:8080/path@2` has a port, and no password.
+fn beyond(window: &[u8], authority: usize) -> Option<usize> {
+    let colon = window[..authority].iter().position(|byte| *byte == b':')?;
+    let port = &window[colon + 1..authority];
+    let is_port = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    if is_port || window.starts_with(b"[") { None } else { window.iter().position(|byte| *byte == b'@') }
+}

@@ -1,0 +1,10 @@
+//! The names of the topics, and nothing of how they are stored.
+
+/// Sealed frames: what ingress, approver and query saw or did. Kept for hours. Key: exchange id.
+pub const FRAMES: &str = "hansard.frames";
+/// Masked records, the audit rows. Key: exchange id.
+pub const RECORDS: &str = "hansard.records";
+/// Masked approval events. Key: approval id.
+pub const APPROVALS: &str = "hansard.approvals";
+/// Sealed frames that the masker could not turn into a full record. Key: exchange id.
+pub const QUARANTINE: &str = "hansard.quarantine";

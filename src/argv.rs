@@ -1,0 +1,148 @@
+//! The command line: what can be said, and its defaults. Nothing is done here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The audit trail for MCP and LLM traffic.
+#[derive(Debug, Parser)]
+#[command(name = "hansard", version, about, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub place: Place,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the configuration and the data are; the same for every command.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// Configuration file (TOML) [default: hansard.toml in the data directory, if it is there]
+    #[arg(long, global = true, env = "HANSARD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data directory: log, keys, and the archive unless it is elsewhere [default: ~/.local/share/hansard]
+    #[arg(long, global = true, env = "HANSARD_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs all roles in this process, on one data directory
+    #[cfg(feature = "all")]
+    Up,
+    /// Shows the whole story on this machine, with real MCP calls
+    #[cfg(feature = "demo")]
+    Demo {
+        /// End when the story is told; status 0 only if all that it promises held
+        #[arg(long)]
+        exit: bool,
+    },
+    /// Prints a token of the development issuer, and nothing else
+    Token {
+        /// Who the token is for
+        #[arg(long)]
+        subject: String,
+        /// A group of theirs; may be given several times
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        /// A name for people to read
+        #[arg(long)]
+        name: Option<String>,
+        /// How long it is valid, in seconds
+        #[arg(long, default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=30 * 86_400))]
+        lifetime: u64,
+    },
+    /// Answers a question in SQL, over the archive and what is not archived yet
+    #[cfg(feature = "query")]
+    Sql {
+        statement: String,
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Tells a conversation or an exchange again, message by message
+    #[cfg(feature = "query")]
+    Replay {
+        /// conversation_id or exchange_id
+        id: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows held calls and votes on them
+    #[cfg(feature = "all")]
+    Approvals {
+        #[command(subcommand)]
+        what: Approvals,
+    },
+    /// Shows and rotates the keys of the data directory
+    Keys {
+        #[command(subcommand)]
+        what: Keys,
+    },
+    /// Checks configurations
+    Config {
+        #[command(subcommand)]
+        what: Config,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// Lists held calls, the newest last
+    List {
+        /// Also those that are decided
+        #[arg(long)]
+        all: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lets a held call go on
+    Approve(Vote),
+    /// Refuses a held call
+    Deny(Vote),
+}
+
+#[derive(Debug, Args)]
+pub struct Vote {
+    /// approval_id, as `approvals list` shows it
+    pub id: String,
+    /// Who votes: a token that the console accepts
+    #[arg(long, env = "HANSARD_TOKEN", value_name = "JWT", hide_env_values = true)]
+    pub token: String,
+    #[arg(long, default_value = "")]
+    pub comment: String,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Lists the keys that frames are sealed to and opened with
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes the keys of a new data directory, without starting anything
+    #[cfg(feature = "masker")]
+    Generate,
+    /// Makes a new key to seal to; the old ones go on opening. Takes effect at the next start
+    #[cfg(feature = "masker")]
+    Rotate,
+    /// Prints the public key that ingress seals to
+    Public,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Reads a configuration and names every fault
+    Check {
+        /// [default: the one that the other commands would take]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+    Csv,
+}

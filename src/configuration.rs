@@ -1,0 +1,362 @@
+//! One TOML file for all roles: strict keys, every default visible in `deploy/hansard.toml`.
+//!
+//! Each room owns its own section; this file composes them, resolves secrets, and says all that is wrong at once.
+//! It refuses to guess: an unknown key, a name given twice, or an address that anyone could reach without identity is
+//! an error before anything starts.
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use url::Url;
+
+use crate::{argv::Place, secret::Secret};
+
+/// What the development issuer's tokens are for.
+pub const DEVELOPMENT_AUDIENCE: &str = "https://hansard.invalid";
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Configuration {
+    pub ingress: Ingress,
+    pub console: Console,
+    pub operation: Operation,
+    pub bus: Bus,
+    pub archive: Archive,
+    pub identity: Identity,
+    pub connection: Vec<Connection>,
+    pub policy: policy::Config,
+    #[cfg(feature = "masker")]
+    pub masker: masker::Config,
+    #[cfg(feature = "approver")]
+    pub approver: approver::Config,
+    #[cfg(feature = "archiver")]
+    pub archiver: archiver::Config,
+    #[cfg(feature = "query")]
+    pub query: query::Config,
+    // The file is one for all builds: the sections of stages that are not in this one are left unread.
+    #[cfg(not(feature = "masker"))]
+    pub masker: toml::Table,
+    #[cfg(not(feature = "approver"))]
+    pub approver: toml::Table,
+    #[cfg(not(feature = "archiver"))]
+    pub archiver: toml::Table,
+    #[cfg(not(feature = "query"))]
+    pub query: toml::Table,
+}
+
+/// `[ingress]`: where callers come in.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingress {
+    /// Port 0 takes a free one, and prints it.
+    pub listen: SocketAddr,
+    /// The URL that callers use, where it is not the address itself (behind a load balancer).
+    #[serde(deserialize_with = "optional_url")]
+    pub public_url: Option<Url>,
+    pub tls: Option<Tls>,
+    #[cfg(feature = "ingress")]
+    pub limits: ingress::Limits,
+    #[cfg(not(feature = "ingress"))]
+    pub limits: toml::Table,
+}
+
+/// PEM files; read again when they change.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// `[console]`: approvals, SQL and pages for people.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Console {
+    pub listen: SocketAddr,
+}
+
+/// `[operation]`: `/healthz`, `/readyz` and `/metrics`, for machines.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Operation {
+    pub listen: SocketAddr,
+    /// How long a clean stop may take.
+    pub drain_seconds_max: u64,
+}
+
+/// `[bus]`: the log between the stages.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bus {
+    pub kind: BusKind,
+    /// Partitions of each topic; set when the log is made.
+    pub partitions: u32,
+    /// How long sealed frames are kept once they are masked.
+    pub frames_hours: u64,
+    /// How long masked records are kept once they are archived.
+    pub records_hours: u64,
+    /// Bytes that each topic may take on disk before its oldest messages go.
+    pub topic_bytes_max: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum BusKind {
+    #[default]
+    Embedded,
+}
+
+/// `[archive]`: where the Parquet goes.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Archive {
+    /// `s3://`, `az://`, `gs://`, `file://`, or a folder; without it, a folder in the data directory.
+    pub url: Option<String>,
+    /// Options of the object store, such as `aws_region`, by the names that its client gives them.
+    pub options: std::collections::BTreeMap<String, Secret>,
+}
+
+/// `[identity]`: whose tokens are taken. Without issuers, the development issuer's, on loopback only.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    pub issuers: Vec<Issuer>,
+    /// Clock skew that a token is allowed.
+    pub leeway_seconds: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    pub url: String,
+    pub audience: String,
+    #[serde(default = "groups_claim")]
+    pub groups_claim: String,
+    /// Where the keys are, if not where OIDC discovery says.
+    #[serde(default, deserialize_with = "optional_url")]
+    pub jwks: Option<Url>,
+}
+
+/// `[[connection]]`: an upstream, served at `/c/<name>`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    pub name: String,
+    #[serde(default)]
+    pub kind: ConnectionKind,
+    #[serde(deserialize_with = "url")]
+    pub upstream: Url,
+    pub credential: Option<Credential>,
+    #[serde(default)]
+    pub record: Record,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionKind {
+    #[default]
+    Mcp,
+    Http,
+}
+
+/// The header that the upstream wants; its value is the whole header value.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    pub header: String,
+    pub value: Secret,
+}
+
+/// What happens to a call that cannot be recorded.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// It does not happen.
+    #[default]
+    Required,
+    /// It happens, and is counted.
+    BestEffort,
+    /// Nothing is recorded but counts.
+    Off,
+}
+
+impl Default for Ingress {
+    fn default() -> Ingress {
+        Ingress { listen: loopback(7400), public_url: None, tls: None, limits: Default::default() }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Console {
+        Console { listen: loopback(7401) }
+    }
+}
+
+impl Default for Operation {
+    fn default() -> Operation {
+        Operation { listen: loopback(7402), drain_seconds_max: 30 }
+    }
+}
+
+impl Default for Bus {
+    fn default() -> Bus {
+        Bus {
+            kind: BusKind::Embedded,
+            partitions: 4,
+            frames_hours: 24,
+            records_hours: 72,
+            topic_bytes_max: 8 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Identity {
+        Identity { issuers: Vec::new(), leeway_seconds: 60 }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|error| D::Error::custom(format!("\"{text}\" is no URL: {error}")))
+}
+
+fn optional_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
+    url(from).map(Some)
+}
+
+fn groups_claim() -> String {
+    "groups".to_owned()
+}
+
+impl Configuration {
+    /// The configuration that every command takes: `--config`, else `hansard.toml` in the data directory, else the
+    /// defaults.
+    pub fn find(place: &Place, data: &Path) -> Result<Configuration> {
+        let own = data.join("hansard.toml");
+        match &place.config {
+            Some(file) => Configuration::read(file),
+            None if own.is_file() => Configuration::read(&own),
+            None => Ok(Configuration::default()),
+        }
+    }
+
+    pub fn read(file: &Path) -> Result<Configuration> {
+        let shown = file.display();
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {shown}"))?;
+        Configuration::parse(&text).with_context(|| format!("the configuration {shown} is wrong"))
+    }
+
+    pub fn parse(text: &str) -> Result<Configuration> {
+        let configuration: Configuration = toml::from_str(text).map_err(|error| anyhow!("{}", one_line(&error, text)))?;
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    /// Nobody is asked who they are but by the development issuer.
+    pub fn is_development(&self) -> bool {
+        self.identity.issuers.is_empty()
+    }
+
+    /// What no single key can show to be wrong; all of it at once.
+    fn check(&self) -> Result<()> {
+        let mut faults = Vec::new();
+        self.check_connections(&mut faults);
+        self.check_reach(&mut faults);
+        if let Err(error) = policy::Policy::compile(&self.policy) {
+            faults.push(error.to_string());
+        }
+        if self.bus.partitions == 0 || self.bus.partitions > 256 {
+            faults.push("[bus] partitions must be 1 to 256".to_owned());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(anyhow!("{}", faults.join("; "))) }
+    }
+
+    fn check_connections(&self, faults: &mut Vec<String>) {
+        let mut seen = HashSet::new();
+        for connection in &self.connection {
+            let name = &connection.name;
+            if !seen.insert(name) {
+                faults.push(format!("two connections are named \"{name}\": give each its own name"));
+            }
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
+            if name.is_empty() || !name.chars().all(plain) {
+                faults.push(format!("connection name \"{name}\": use letters, digits, '-', '_' and '.'"));
+            }
+            if !matches!(connection.upstream.scheme(), "http" | "https") || connection.upstream.host().is_none() {
+                faults.push(format!("connection \"{name}\": upstream must be an http:// or https:// URL"));
+            }
+        }
+    }
+
+    /// Without identity, only this machine may come in.
+    fn check_reach(&self, faults: &mut Vec<String>) {
+        for (section, address) in [("ingress", self.ingress.listen), ("console", self.console.listen)] {
+            if self.is_development() && !address.ip().is_loopback() {
+                faults.push(format!(
+                    "[{section}] listen = \"{address}\" can be reached from outside, and the development issuer lets anyone in \
+                     who can read the data directory: configure [identity] issuers, or listen on 127.0.0.1"
+                ));
+            }
+        }
+    }
+}
+
+/// The message of a TOML error in one line, with the place.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().replace('\n', " ");
+    match error.span() {
+        Some(span) => format!("line {}: {message}", text[..span.start.min(text.len())].matches('\n').count() + 1),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, says: &[&str]) {
+        let error = format!("{:#}", Configuration::parse(text).expect_err("must be refused"));
+        for part in says {
+            assert!(error.contains(part), "{error:?} does not say {part:?}");
+        }
+        assert!(!error.contains('\n'), "one line: {error:?}");
+    }
+
+    #[test]
+    fn reference_shows_every_default() {
+        let reference = Configuration::parse(include_str!("../deploy/hansard.toml")).unwrap();
+        assert_eq!(reference, Configuration::default());
+    }
+
+    #[test]
+    fn faults_are_named_in_one_line() {
+        check("[ingress]\nlissten = \"127.0.0.1:1\"", &["line 2", "lissten"]);
+        check("[bus]\nkind = \"rabbit\"", &["line 2", "embedded"]);
+        let twice = "[[connection]]\nname = \"a\"\nupstream = \"http://127.0.0.1:1\"\n".repeat(2);
+        check(&twice, &["two connections are named \"a\""]);
+        check("[[connection]]\nname = \"a/b\"\nupstream = \"ftp://x\"", &["a/b", "http://"]);
+        check("[ingress]\nlisten = \"0.0.0.0:7400\"", &["development issuer", "identity"]);
+        check("[console]\nlisten = \"[::]:7401\"", &["[console]", "127.0.0.1"]);
+    }
+
+    #[test]
+    fn rules_that_do_not_compile_are_refused() {
+        check("[[policy.rule]]\nname = \"broken\"\nwhen = \"call.method ==\"\nthen = \"block\"", &["broken"]);
+    }
+
+    #[test]
+    fn identity_opens_other_addresses() {
+        let text = "[ingress]\nlisten = \"0.0.0.0:7400\"\n[[identity.issuers]]\nurl = \"https://login.example\"\naudience = \"a\"";
+        assert!(!Configuration::parse(text).unwrap().is_development());
+    }
+}

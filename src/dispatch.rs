@@ -1,0 +1,136 @@
+//! From a command to what does it: finds the data directory and the configuration, and starts the runtime.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    argv::{self, Arguments, Command, Place},
+    configuration::Configuration,
+    data::DataDirectory,
+    exit::Failure,
+    keys::Keys,
+    token::{self, Subject},
+    wiring,
+};
+
+/// Stack of a worker thread. SQL is planned on threads of its own; see the query stage.
+const STACK_BYTES: usize = 4 * 1024 * 1024;
+
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(dispatch(arguments));
+    // A blocking task that hangs must not keep a finished command alive.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure> {
+    match command {
+        Command::Token { subject, groups, name, lifetime } => {
+            let lifetime = Duration::from_secs(lifetime);
+            mint(&place, Subject { subject, groups, name, lifetime })
+        }
+        Command::Config { what: argv::Config::Check { file } } => check(&place, file),
+        Command::Keys { what } => keys(&place, &what),
+        #[cfg(feature = "all")]
+        Command::Up => {
+            let (data, configuration) = fresh(&place)?;
+            crate::up::command(&data, &configuration).await
+        }
+        #[cfg(feature = "demo")]
+        Command::Demo { exit } => crate::demo::command(place.data, exit).await,
+        #[cfg(feature = "query")]
+        Command::Sql { statement, format } => {
+            let (data, configuration) = existing(&place)?;
+            crate::reading::sql(&data, &configuration, &statement, format).await
+        }
+        #[cfg(feature = "query")]
+        Command::Replay { id, json } => {
+            let (data, configuration) = existing(&place)?;
+            crate::reading::replay(&data, &configuration, &id, json).await
+        }
+        #[cfg(feature = "all")]
+        Command::Approvals { what } => {
+            let (data, configuration) = existing(&place)?;
+            crate::approvals::command(&data, &configuration, what).await
+        }
+    }
+}
+
+/// The data directory, made if need be, and the configuration that goes with it.
+fn fresh(place: &Place) -> Result<(DataDirectory, Configuration), Failure> {
+    let path = data_path(place)?;
+    let configuration = Configuration::find(place, &path).map_err(Failure::Usage)?;
+    Ok((DataDirectory::create(path).map_err(Failure::Unavailable)?, configuration))
+}
+
+/// The data directory of an earlier start, and the configuration that goes with it.
+fn existing(place: &Place) -> Result<(DataDirectory, Configuration), Failure> {
+    let path = data_path(place)?;
+    let configuration = Configuration::find(place, &path).map_err(Failure::Usage)?;
+    Ok((DataDirectory::existing(path).map_err(Failure::Unavailable)?, configuration))
+}
+
+fn data_path(place: &Place) -> Result<PathBuf> {
+    place.data.clone().map_or_else(wiring::default_data, Ok)
+}
+
+#[expect(clippy::print_stdout, reason = "the token is what is asked for")]
+fn mint(place: &Place, subject: Subject) -> Result<(), Failure> {
+    let (data, configuration) = fresh(place)?;
+    println!("{}", token::mint(&data, &configuration, subject)?);
+    Ok(())
+}
+
+/// Reads all that a start would read: the file, the secrets it refers to, the rules.
+#[expect(clippy::print_stdout, reason = "the answer is what is asked for")]
+fn check(place: &Place, file: Option<PathBuf>) -> Result<(), Failure> {
+    let data = data_path(place)?;
+    let place = Place { config: file.or_else(|| place.config.clone()), ..place.clone() };
+    let configuration = Configuration::find(&place, &data).map_err(Failure::Usage)?;
+    wiring::check(&configuration).map_err(Failure::Usage)?;
+    let (connections, rules) = (configuration.connection.len(), configuration.policy.rules.len());
+    println!("the configuration is good: {connections} connections, {rules} rules");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer is what is asked for")]
+fn keys(place: &Place, what: &argv::Keys) -> Result<(), Failure> {
+    let path = data_path(place)?;
+    match what {
+        argv::Keys::Public => println!("{}", Keys::of(&DataDirectory::create(path)?)?.public()?.to_text().trim_end()),
+        #[cfg(feature = "masker")]
+        argv::Keys::Generate => {
+            let data = DataDirectory::create(path)?;
+            println!("sealing key {} in {}", Keys::generate(&data)?.public()?.id(), data.keys().display());
+        }
+        #[cfg(feature = "masker")]
+        argv::Keys::Rotate => {
+            let id = Keys::of(&DataDirectory::create(path)?)?.rotate()?;
+            println!("sealing key {id} is used from the next start on; the earlier ones go on opening");
+        }
+        #[cfg(feature = "masker")]
+        argv::Keys::List { json } => list_keys(&Keys::of(&DataDirectory::create(path)?)?, *json)?,
+    }
+    Ok(())
+}
+
+#[cfg(feature = "masker")]
+#[expect(clippy::print_stdout, reason = "the list is what is asked for")]
+fn list_keys(keys: &Keys, json: bool) -> Result<()> {
+    let listed = keys.list()?;
+    if json {
+        let rows = listed.iter().map(|key| serde_json::json!({ "key_id": key.id.to_string(), "current": key.current }));
+        println!("{}", serde_json::Value::Array(rows.collect()));
+        return Ok(());
+    }
+    for key in listed {
+        println!("{}  {}", key.id, if key.current { "seals and opens" } else { "opens" });
+    }
+    Ok(())
+}

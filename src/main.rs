@@ -1,0 +1,42 @@
+//! The `hansard` command: argv, configuration, wiring, signals and telemetry. The only place that knows all stages,
+//! reads the environment, binds ports and tells the time.
+//!
+//! It refuses to hold logic of a stage: what a stage does is in its own room.
+
+mod argv;
+mod configuration;
+mod data;
+mod dispatch;
+mod exit;
+mod keys;
+mod secret;
+mod token;
+mod wiring;
+
+#[cfg(feature = "all")]
+mod approvals;
+#[cfg(feature = "all")]
+mod console;
+#[cfg(feature = "demo")]
+mod demo;
+#[cfg(feature = "query")]
+mod reading;
+#[cfg(feature = "query")]
+mod table;
+#[cfg(feature = "all")]
+mod operation;
+#[cfg(feature = "all")]
+mod telemetry;
+#[cfg(feature = "all")]
+mod up;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.install_default().expect("no TLS provider was installed before main");
+    match argv::Arguments::try_parse() {
+        Ok(arguments) => exit::code(dispatch::run(arguments)),
+        Err(error) => exit::usage(&error),
+    }
+}

@@ -1,0 +1,24 @@
+//! What the program says of itself: log lines on standard error, metrics for Prometheus.
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// Buckets of the latency histograms, in seconds.
+const SECONDS_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// `HANSARD_LOG` takes the filters of `tracing-subscriber`; without it, `info` for Hansard and `warn` for the rest.
+pub fn install_log() {
+    let quiet = "warn,hansard=info,ingress=info,masker=info,approver=info,archiver=info,query=info,bus=info,identity=info";
+    let filter = EnvFilter::try_from_env("HANSARD_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+pub fn install_metrics() -> Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
+        .context("histogram buckets")?
+        .install_recorder()
+        .context("cannot install the metrics recorder")
+}
