@@ -3,6 +3,8 @@
 //!
 //! It refuses to hold logic of a stage: what a stage does is in its own room.
 
+#![expect(unreachable_pub, reason = "a program has no outside")]
+
 mod argv;
 mod configuration;
 mod data;
@@ -10,6 +12,7 @@ mod dispatch;
 mod exit;
 mod keys;
 mod secret;
+mod telemetry;
 mod token;
 mod wiring;
 
@@ -26,8 +29,6 @@ mod table;
 #[cfg(feature = "all")]
 mod operation;
 #[cfg(feature = "all")]
-mod telemetry;
-#[cfg(feature = "all")]
 mod up;
 
 use clap::Parser;
@@ -35,6 +36,7 @@ use clap::Parser;
 fn main() -> std::process::ExitCode {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().expect("no TLS provider was installed before main");
+    telemetry::install_log();
     match argv::Arguments::try_parse() {
         Ok(arguments) => exit::code(dispatch::run(arguments)),
         Err(error) => exit::usage(&error),

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
 /// Longest text of a cell, in characters; the rest is a `…`.
-const CELL_CHARACTERS_MAX: usize = 120;
+const CELL_CHARACTERS_MAX: usize = 240;
 
 pub fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn long_cells_are_cut_between_characters() {
-        assert_eq!(shorten(&"ä".repeat(121)), format!("{}…", "ä".repeat(120)));
+        assert_eq!(shorten(&"ä".repeat(241)), format!("{}…", "ä".repeat(240)));
         assert_eq!(shorten("short"), "short");
     }
 }

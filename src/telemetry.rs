@@ -10,7 +10,7 @@ const SECONDS_BUCKETS: [f64; 14] =
 
 /// `HANSARD_LOG` takes the filters of `tracing-subscriber`; without it, `info` for Hansard and `warn` for the rest.
 pub fn install_log() {
-    let quiet = "warn,hansard=info,ingress=info,masker=info,approver=info,archiver=info,query=info,bus=info,identity=info";
+    let quiet = "warn,rmcp=off,hansard=info,hansard_ingress=info,hansard_masker=info,hansard_approver=info,hansard_archiver=info,hansard_query=info,hansard_bus=info,hansard_identity=info,hansard_recorder=info";
     let filter = EnvFilter::try_from_env("HANSARD_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }

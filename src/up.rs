@@ -208,7 +208,7 @@ impl Start<'_> {
         let config = self.configuration.masker.clone();
         let deps = masker::Deps {
             bus: self.ground.bus.clone(),
-            opener: keys.opener()?,
+            opener: keys.opener()?.into(),
             redactor: redact::Redactor::built_in().into(),
             identity_key: keys.identity()?,
             clock: self.ground.clock.clone(),

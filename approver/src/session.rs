@@ -93,9 +93,21 @@ fn set_cookie(pair: &str, headers: &HeaderMap) -> Response {
     let cookie = format!("{pair}; Path=/; HttpOnly; SameSite=Strict{}", if secure { "; Secure" } else { "" });
     // A token that passed the check is base64url and dots; nothing else becomes a cookie.
     match HeaderValue::from_str(&cookie) {
-        Ok(cookie) => (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/approvals")).into_response(),
+        Ok(cookie) => {
+            (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(&came_from(headers))).into_response()
+        }
         Err(_) => ask(&Refused::Malformed("not a JWT".to_owned())),
     }
+}
+
+/// The page of ours on which the form was, to go back to; the inbox where that is not known.
+fn came_from(headers: &HeaderMap) -> String {
+    let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
+    let page = referer.and_then(|referer| Url::parse(referer).ok());
+    let ours = page.filter(|page| origin(headers).is_some_and(|origin| origin.origin() == page.origin()));
+    // Paths of a URL begin with one slash; two would name another host.
+    let path = ours.map(|page| page.path().to_owned()).filter(|path| !path.starts_with("//"));
+    path.filter(|path| !path.starts_with("/session")).unwrap_or_else(|| "/approvals".to_owned())
 }
 
 #[cfg(test)]
@@ -119,6 +131,21 @@ mod tests {
         for origin in [None, Some("null"), Some("http://127.0.0.1:7411"), Some("http://evil.example"), Some("garbage")]
         {
             assert!(!check(origin, "127.0.0.1:7410"), "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn people_go_back_to_the_page_of_ours_that_they_came_from() {
+        for (referer, back) in [
+            ("http://a.example/sql?x", "/sql"),
+            ("http://a.example/session", "/approvals"),
+            ("http://a.example//evil.example/", "/approvals"),
+            ("http://evil.example/page", "/approvals"),
+            ("garbage", "/approvals"),
+        ] {
+            let pairs = [(header::ORIGIN, "http://a.example"), (header::REFERER, referer)];
+            let headers = HeaderMap::from_iter(pairs.map(|(name, value)| (name, value.parse().expect("header"))));
+            assert_eq!(came_from(&headers), back, "{referer}");
         }
     }
 

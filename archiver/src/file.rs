@@ -1,28 +1,21 @@
 //! One batch as a Parquet file, written in memory and put in one piece, and the check of such a file by itself.
 //!
-//! The footer carries the [`Batch`], so a file tells what it holds without the commit log; [`read`] refuses one whose
+//! The footer carries the [`Batch`], so a file tells what it holds without the commit log; [`audit`] refuses one whose
 //! rows do not fit what its footer says.
 
 use std::io::Write;
 
-use arrow::{
-    array::{Array, BinaryArray},
-    compute::cast,
-    datatypes::DataType,
-    error::ArrowError,
-};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::{
-    arrow::{
-        ArrowWriter, ProjectionMask,
-        arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
-    },
+    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     errors::ParquetError,
     file::metadata::KeyValue,
 };
 use schemas::{
     Record,
     commit::{Batch, EntryError, FOOTER_KEY},
+    leaf,
 };
 use sha2::{Digest, Sha256};
 
@@ -40,8 +33,8 @@ pub(crate) enum FileError {
     Label(#[from] EntryError),
     #[error("the file has {found} rows and its footer says {said}")]
     Rows { found: u64, said: u64 },
-    #[error("a leaf hash in the file is not 32 bytes long")]
-    LeafHash,
+    #[error("a row is not what was minted")]
+    Leaf(#[from] leaf::LeafMismatch),
     #[error("the rows' root hash is not the one that the footer says")]
     Root,
     #[error("the footer describes another batch than the object's name")]
@@ -63,17 +56,30 @@ pub(crate) fn write(rows: &[Record], batch: &Batch, row_group_rows: usize) -> Re
     Ok(writer.into_inner()?.into())
 }
 
-/// What the file says it holds, after its rows were held against it.
-pub(crate) fn read(file: Bytes) -> Result<Batch, FileError> {
+/// What the footer says that the file holds.
+pub(crate) fn label(file: Bytes) -> Result<Batch, FileError> {
+    read_label(&ParquetRecordBatchReaderBuilder::try_new(file)?)
+}
+
+/// The same, after every row was held against its leaf hash and all of them against the footer: for a file that
+/// somebody else has written.
+pub(crate) fn audit(file: Bytes) -> Result<Batch, FileError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-    let batch = label(builder.metadata().file_metadata().key_value_metadata())?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["leaf_hash"]);
-    let leaves = leaf_hashes(builder.with_projection(mask).build()?)?;
+    let batch = read_label(&builder)?;
+    let mut leaves = Vec::new();
+    for rows in builder.build()? {
+        for record in schemas::arrow::from_batch(&rows?)? {
+            leaf::check(&record)?;
+            leaves.push(record.leaf_hash);
+        }
+    }
     if leaves.len() as u64 != batch.rows {
         return Err(FileError::Rows { found: leaves.len() as u64, said: batch.rows });
     }
-    let root = rows_root(leaves.iter().map(Vec::as_slice)).ok_or(FileError::LeafHash)?;
-    if root == batch.rows_root { Ok(batch) } else { Err(FileError::Root) }
+    match rows_root(leaves.iter().map(Vec::as_slice)) {
+        Some(root) if root == batch.rows_root => Ok(batch),
+        _ => Err(FileError::Root),
+    }
 }
 
 /// RFC 6962 root over leaf hashes, lower-case hex; none when one is not a hash.
@@ -87,20 +93,11 @@ pub(crate) fn checksum(file: &[u8]) -> String {
     hex(&Sha256::digest(file))
 }
 
-fn label(pairs: Option<&Vec<KeyValue>>) -> Result<Batch, FileError> {
+fn read_label(builder: &ParquetRecordBatchReaderBuilder<Bytes>) -> Result<Batch, FileError> {
+    let pairs = builder.metadata().file_metadata().key_value_metadata();
     let pair = pairs.into_iter().flatten().find(|pair| pair.key == FOOTER_KEY);
     let text = pair.and_then(|pair| pair.value.as_deref()).ok_or(FileError::Unlabelled)?;
     Ok(Batch::from_json(text)?)
-}
-
-fn leaf_hashes(reader: ParquetRecordBatchReader) -> Result<Vec<Vec<u8>>, FileError> {
-    let mut leaves = Vec::new();
-    for rows in reader {
-        let column = cast(rows?.column(0), &DataType::Binary)?;
-        let hashes = column.as_any().downcast_ref::<BinaryArray>().ok_or(FileError::LeafHash)?;
-        leaves.extend(hashes.iter().map(|hash| hash.unwrap_or_default().to_vec()));
-    }
-    Ok(leaves)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -2,9 +2,8 @@
 //!
 //! It refuses to believe a store's answer: what counts is what comes back.
 
-use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
-use schemas::commit::{CommitEntry, RECORDS_STREAM, object_path_on, stream_path};
+use schemas::commit::{Batch, CommitEntry, RECORDS_STREAM, object_path_on, stream_path};
 
 use crate::{
     Deps,
@@ -33,34 +32,33 @@ pub(crate) async fn find(store: &dyn ObjectStore, number: u32, end: &End) -> Res
     Ok(None)
 }
 
-/// The entry of the object at `path`, after the object was read back and checked. `ours` is the checksum that it must
-/// have, where we know.
-pub(crate) async fn inspect(deps: &Deps, number: u32, path: &Path, ours: Option<&str>) -> Result<CommitEntry, Setback> {
+/// The entry of the object at `path`, after it was read back and checked: against its checksum where it is `ours`, else
+/// row by row.
+pub(crate) async fn inspect(
+    deps: &Deps,
+    number: u32,
+    path: &Path,
+    ours: Option<String>,
+) -> Result<CommitEntry, Setback> {
     let file = store::read(&*deps.store, path).await?;
-    let unusable = |source| Setback::Object { path: path.clone(), source };
-    let entry = describe(deps, file, path).await?.map_err(unusable)?;
-    check_named(&entry, number, ours).map_err(unusable)?;
-    Ok(entry)
-}
-
-async fn describe(deps: &Deps, file: Bytes, path: &Path) -> Result<Result<CommitEntry, FileError>, Setback> {
     let (object, committed_at) = (path.to_string(), (deps.clock)());
     let describe = move || {
         let (sha256, bytes) = (file::checksum(&file), file.len() as u64);
-        file::read(file).map(|batch| CommitEntry { batch, object, sha256, bytes, committed_at })
+        let batch = match ours {
+            Some(checksum) if checksum == sha256 => file::label(file)?,
+            Some(_) => return Err(FileError::Checksum),
+            None => file::audit(file)?,
+        };
+        check_named(&batch, number, &object)?;
+        Ok(CommitEntry { batch, object, sha256, bytes, committed_at })
     };
-    Ok(tokio::task::spawn_blocking(describe).await?)
+    let described = tokio::task::spawn_blocking(describe).await?;
+    described.map_err(|source| Setback::Object { path: path.clone(), source })
 }
 
-/// Is the object what its name says, and what we put?
-fn check_named(entry: &CommitEntry, number: u32, ours: Option<&str>) -> Result<(), FileError> {
-    let batch = &entry.batch;
+/// Is the object what its name says?
+fn check_named(batch: &Batch, number: u32, object: &str) -> Result<(), FileError> {
     let name = format!("part={number:03}/{:020}.parquet", batch.start_offset);
-    if batch.stream != RECORDS_STREAM || batch.partition != number || !entry.object.ends_with(&name) {
-        return Err(FileError::Misplaced);
-    }
-    match ours {
-        Some(checksum) if checksum != entry.sha256 => Err(FileError::Checksum),
-        _ => Ok(()),
-    }
+    let named = batch.stream == RECORDS_STREAM && batch.partition == number && object.ends_with(&name);
+    if named { Ok(()) } else { Err(FileError::Misplaced) }
 }

@@ -197,12 +197,12 @@ impl<'a> Session<'a> {
             Err(object_store::Error::AlreadyExists { .. }) => None,
             Err(error) => return Err(Setback::at(path)(error)),
         };
-        self.commit_object(number, path, ours.as_deref()).await
+        self.commit_object(number, path, ours).await
     }
 
     /// Reads the object back, checks it, and adds its entry unless the log has gone on without it. `ours` is the
     /// checksum that it must have.
-    async fn commit_object(&mut self, number: u32, path: &Path, ours: Option<&str>) -> Result<(), Setback> {
+    async fn commit_object(&mut self, number: u32, path: &Path, ours: Option<String>) -> Result<(), Setback> {
         let entry = object::inspect(self.deps, number, path, ours).await?;
         match self.log.append(&entry).await? {
             Appended::Committed => self.tell(&entry),

@@ -12,16 +12,15 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderName, Method, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
-use identity::Refused;
 use protocol::mcp::{self, code};
 use schemas::{
     Direction, FrameKind, Level, Outcome, Verdict,
     call::{Ruling, Terms},
 };
-use url::Url;
 
 use crate::{
     config::Mode,
+    door,
     exchange::{Exchange, Gate, host, seconds},
     forward, hold, measure, metadata,
     outlet::Outlet,
@@ -34,7 +33,7 @@ use crate::{
 };
 
 /// One request from its head to the last byte of its answer.
-pub(crate) async fn live(gate: Arc<Gate>, head: Parts, body: Incoming, source: IpAddr, mut outlet: Outlet) {
+pub(crate) async fn live(gate: Arc<Gate>, head: Parts, mut body: Incoming, source: IpAddr, mut outlet: Outlet) {
     if let Route::Metadata { resource } = route::route(head.uri.path())
         && matches!(head.method, Method::GET | Method::HEAD)
     {
@@ -47,16 +46,18 @@ pub(crate) async fn live(gate: Arc<Gate>, head: Parts, body: Incoming, source: I
         return;
     }
     let mut exchange = Exchange::new(gate, head, source);
-    if let Err(stop) = pass(&mut exchange, body, &mut outlet).await {
+    let passed = pass(&mut exchange, &mut body, &mut outlet).await;
+    if let Err(stop) = passed {
         stop::give(&mut exchange, &mut outlet, stop).await;
     }
     measure::overhead(exchange.trail.duration_us() - exchange.waited_us);
+    read::linger(&mut body).await;
 }
 
-async fn pass(exchange: &mut Exchange, body: Incoming, outlet: &mut Outlet) -> Result<(), Stop> {
-    check_origin(exchange)?;
-    let found = find_connection(exchange);
-    authenticate(exchange).await?;
+async fn pass(exchange: &mut Exchange, body: &mut Incoming, outlet: &mut Outlet) -> Result<(), Stop> {
+    door::check_origin(exchange)?;
+    let found = door::find_connection(exchange);
+    door::authenticate(exchange).await?;
     found?;
     let body = read(exchange, body).await?;
     let mut asked = parse(exchange, &body)?;
@@ -64,94 +65,16 @@ async fn pass(exchange: &mut Exchange, body: Incoming, outlet: &mut Outlet) -> R
     decide(exchange, &mut asked)?;
     record(exchange, &asked).await?;
     withdraw_cancelled(exchange, &asked);
-    hold::hold(exchange, outlet, &asked).await?;
+    // Boxed: most calls are not held, and streams live long.
+    Box::pin(hold::hold(exchange, outlet, &asked)).await?;
+    drop(asked);
     let began_at = exchange.trail.now();
-    let answered = forward::forward(exchange, outlet, body).await;
+    let answered = Box::pin(forward::forward(exchange, outlet, body)).await;
     exchange.waited_us += exchange.trail.now().micros_since(began_at);
     relay::relay(exchange, outlet, answered?).await
 }
 
-/// Against DNS rebinding: a page in a browser must not reach a listener on the browser's own machine by a name of its
-/// choosing.
-fn check_origin(exchange: &Exchange) -> Result<(), Stop> {
-    let host = exchange.host().unwrap_or_default();
-    let public = exchange.gate.public_url.as_ref();
-    let known = public.is_some_and(|url| authority(url) == host);
-    if exchange.gate.loopback && !known && !is_loopback(host) {
-        let message = format!("this listener answers to loopback names only, not to Host {host:?}; set public_url");
-        return Err(Stop::door(Outcome::Forbidden, StatusCode::FORBIDDEN, message));
-    }
-    let Some(origin) = exchange.header(&header::ORIGIN) else { return Ok(()) };
-    let origin_host = Url::parse(origin).map(|url| authority(&url)).unwrap_or_default();
-    let is_public = public.is_some_and(|url| authority(url) == origin_host);
-    if origin_host.is_empty() || !(origin_host == host || is_public || is_loopback(&origin_host)) {
-        return Err(Stop::door(Outcome::Forbidden, StatusCode::FORBIDDEN, "calls from this web origin are not taken"));
-    }
-    Ok(())
-}
-
-fn authority(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}{port}", url.host_str().unwrap_or_default())
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let Ok(url) = Url::parse(&format!("http://{authority}/")) else { return false };
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-async fn authenticate(exchange: &mut Exchange) -> Result<(), Stop> {
-    let authorization = exchange.header(&header::AUTHORIZATION).map(str::to_owned);
-    match exchange.gate.authenticator.authenticate(authorization.as_deref()).await {
-        Ok(principal) => {
-            exchange.trail.context.principal = Some(principal.clone());
-            exchange.trail.context.auth_method = "jwt".to_owned();
-            exchange.principal = principal;
-            Ok(())
-        }
-        Err(refused) => Err(unauthenticated(exchange, &refused)),
-    }
-}
-
-fn unauthenticated(exchange: &Exchange, refused: &Refused) -> Stop {
-    let status =
-        if *refused == Refused::Unavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED };
-    let sent = *refused != Refused::Missing;
-    let path = exchange.head.uri.path();
-    let resource = if path.starts_with("/c/") { path } else { "" };
-    Stop {
-        challenge: Some(metadata::challenge(&exchange.gate, exchange.host(), resource, sent)),
-        bytes_seen: read::announced(&exchange.head.headers).unwrap_or_default(),
-        // What follows on this connection is a body that nobody reads.
-        close: true,
-        ..Stop::door(Outcome::Unauthenticated, status, refused.to_string())
-    }
-}
-
-fn find_connection(exchange: &mut Exchange) -> Result<(), Stop> {
-    let gate = Arc::clone(&exchange.gate);
-    let path = exchange.head.uri.path().to_owned();
-    let Route::Connection { name, suffix } = route::route(&path) else {
-        return Err(Stop::door(Outcome::Forbidden, StatusCode::NOT_FOUND, "nothing is served at this path"));
-    };
-    let Some(connection) = gate.connections.get(name) else {
-        let message = format!("there is no connection {name:?} here; connections are served at /c/<name>");
-        return Err(Stop::door(Outcome::Forbidden, StatusCode::NOT_FOUND, message));
-    };
-    exchange.trail.context.connection = Some(connection.name.clone());
-    exchange.trail.context.upstream = Some(route::shown(&connection.upstream));
-    exchange.trail.mode = connection.record;
-    exchange.suffix = suffix.to_owned();
-    exchange.connection = Some(Arc::clone(connection));
-    Ok(())
-}
-
-async fn read(exchange: &mut Exchange, body: Incoming) -> Result<Bytes, Stop> {
+async fn read(exchange: &mut Exchange, body: &mut Incoming) -> Result<Bytes, Stop> {
     let encoding = exchange.header(&header::CONTENT_ENCODING).unwrap_or("identity");
     if !encoding.eq_ignore_ascii_case("identity") {
         let bytes = read::announced(&exchange.head.headers).unwrap_or_default();

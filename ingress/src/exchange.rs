@@ -112,6 +112,11 @@ impl Exchange {
         !self.awaited.is_empty() || (self.kind() == Some(Kind::Mcp) && self.is_unread_post())
     }
 
+    /// These requests have their answers.
+    pub(crate) fn answered(&mut self, answers: &[Id]) {
+        self.awaited.retain(|awaited| !answers.contains(awaited));
+    }
+
     fn is_unread_post(&self) -> bool {
         self.head.method == Method::POST && self.trail.context.ruling.is_none()
     }

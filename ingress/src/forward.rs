@@ -17,6 +17,7 @@ use hyper_util::{
 use protocol::mcp::code;
 use schemas::Outcome;
 use tokio::time::timeout;
+use url::Url;
 
 use crate::{
     Error,
@@ -125,6 +126,17 @@ fn uri(connection: &Connection, exchange: &Exchange) -> Option<Uri> {
     let path = route::upstream_path(upstream, &exchange.suffix, exchange.head.uri.query())?;
     let port = upstream.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}{path}", upstream.scheme(), upstream.host_str()?).parse().ok()
+}
+
+/// A URL that is not the connection's upstream or below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutsideUpstream;
+
+/// The URL that this exchange asks the upstream for.
+pub(crate) fn upstream_url(exchange: &Exchange) -> Result<Url, OutsideUpstream> {
+    let connection = exchange.connection.as_ref().ok_or(OutsideUpstream)?;
+    let uri = uri(connection, exchange).ok_or(OutsideUpstream)?;
+    Url::parse(&uri.to_string()).map_err(|_| OutsideUpstream)
 }
 
 fn unroutable() -> Stop {

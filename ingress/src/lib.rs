@@ -8,6 +8,7 @@
 mod approvals;
 mod call;
 mod config;
+mod door;
 mod exchange;
 mod forward;
 mod hold;

@@ -8,6 +8,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+/// How long a refused body is still read.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Why a body was not read to its end; with the bytes that had come until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
@@ -24,7 +27,7 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
 /// The whole body, at most `bytes_max`, all of it within `patience`.
 pub(crate) async fn whole(
     headers: &HeaderMap,
-    mut body: Incoming,
+    body: &mut Incoming,
     bytes_max: usize,
     patience: Duration,
 ) -> Result<Bytes, Unread> {
@@ -32,11 +35,19 @@ pub(crate) async fn whole(
         return Err(Unread::TooLarge(length));
     }
     let mut read = Read { bytes: BytesMut::new(), bytes_max };
-    match timeout(patience, read.fill(&mut body)).await {
+    match timeout(patience, read.fill(body)).await {
         Ok(Ok(())) => Ok(read.bytes.freeze()),
         Ok(Err(unread)) => Err(unread),
         Err(_) => Err(Unread::TooSlow(read.bytes.len() as u64)),
     }
+}
+
+/// Reads on for a moment and forgets: a connection that is closed on bytes that nobody read is reset, and the reset may
+/// overtake the answer.
+pub(crate) async fn linger(body: &mut Incoming) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whether the sender stopped or not, the answer has had its time.
+    let _ = timeout(LINGER, rest).await.is_ok();
 }
 
 /// What has been read so far; survives a timeout around it.

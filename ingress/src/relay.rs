@@ -4,6 +4,7 @@
 //! byte for byte. It refuses to pass an answer that it cannot read for the record (compressed, or no JSON where MCP
 //! wants JSON), and says that the upstream is at fault.
 
+mod endpoint;
 mod judge;
 mod stream;
 
@@ -124,6 +125,7 @@ async fn whole(exchange: &mut Exchange, outlet: &mut Outlet, head: &Parts, body:
     let bytes = collected?;
     let judged = judge::judge(exchange, head.status, &bytes)?;
     record(exchange, head.status, &bytes, &judged).await?;
+    exchange.answered(&judged.answers);
     measure::called(exchange.connection_name(), judged.outcome);
     if outlet.is_streaming() {
         return into_stream(outlet, head.status, bytes, judged.is_rpc).await;

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 use crate::{Error, config::Tls};
 
 /// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The pair of files in use.
 #[derive(Debug)]
@@ -90,4 +90,43 @@ fn read(files: &Tls) -> Result<Arc<CertifiedKey>, Error> {
 /// A file that is not there has no time, and its coming back is a change.
 fn modified(files: &Tls) -> [Option<SystemTime>; 2] {
     [&files.certificate, &files.key].map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new pair in the files.
+    fn issue(files: &Tls) {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        fs::write(&files.certificate, pair.cert.pem()).expect("written");
+        fs::write(&files.key, pair.signing_key.serialize_pem()).expect("written");
+    }
+
+    fn in_use(certificate: &Certificate) -> Vec<u8> {
+        certificate.in_use.read().expect("no panic").cert[0].to_vec()
+    }
+
+    #[test]
+    fn faulty_files_replace_nothing_and_good_ones_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Tls { certificate: folder.path().join("certificate.pem"), key: folder.path().join("key.pem") };
+        assert!(Certificate::load(files.clone()).is_err(), "there are no files");
+        issue(&files);
+        let certificate = Certificate::load(files.clone()).expect("a pair");
+        let first = in_use(&certificate);
+
+        let key = fs::read(&files.key).expect("a key");
+        issue(&files);
+        fs::write(&files.key, key).expect("written");
+        certificate.reload();
+        assert_eq!(in_use(&certificate), first, "a key of another certificate");
+        fs::write(&files.certificate, "no certificate").expect("written");
+        certificate.reload();
+        assert_eq!(in_use(&certificate), first);
+
+        issue(&files);
+        certificate.reload();
+        assert_ne!(in_use(&certificate), first);
+    }
 }

@@ -2,9 +2,10 @@
 //!
 //! It refuses to open, to mask and to retry: a frame is durable, or its bytes do not pass.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bus::Unrecorded;
+use futures::future::BoxFuture;
 use recorder::Recorder;
 use schemas::{Clock, Context, Direction, Ending, ExchangeId, Frame, FrameKind, Level, Outcome, Stamp, Timestamp};
 use tokio::time::timeout;
@@ -127,11 +128,12 @@ impl Trail {
     }
 
     /// Resolves when the frame is durable, or need not be. The future stands alone, so that several may be under way;
-    /// they keep the order in which they are first polled.
-    pub(crate) fn write(&self, frame: Frame) -> impl Future<Output = Result<(), Unrecorded>> + Send + 'static {
+    /// they keep the order in which they are first polled. It is boxed because an exchange lasts far longer than one of
+    /// its records, and what it does not hold inline costs nothing meanwhile.
+    pub(crate) fn write(&self, frame: Frame) -> BoxFuture<'static, Result<(), Unrecorded>> {
         let (log, mode, level) = (self.log.clone(), self.mode, self.level);
         let connection = self.context.connection.clone().unwrap_or_default();
-        async move {
+        Box::pin(async move {
             let decided = matches!(frame.kind, FrameKind::Refusal | FrameKind::Decision);
             if mode == Mode::Off {
                 return log.skip(&connection, Why::Off);
@@ -143,7 +145,7 @@ impl Trail {
                 return log.try_record(&connection, frame).await;
             }
             log.record(frame).await
-        }
+        })
     }
 }
 

@@ -35,7 +35,7 @@ impl Default for Config {
             readers: Vec::new(),
             statement_seconds_max: 30,
             statement_bytes_max: 64 * 1024,
-            statement_tokens_max: 1_500,
+            statement_tokens_max: 1_000,
             depth_max: 48,
             memory_bytes_max: 512 * 1024 * 1024,
             rows_max: 100_000,

@@ -72,7 +72,8 @@ impl Office {
     /// Charges a card for an order.
     #[tool]
     async fn charge_card(&self, Parameters(payment): Parameters<Payment>) -> String {
-        format!("order {} is paid; the receipt went to {}", payment.order, payment.email)
+        let last = payment.card.chars().skip(payment.card.len().saturating_sub(4)).collect::<String>();
+        format!("order {} is paid with the card that ends in {last}; the receipt went to {}", payment.order, payment.email)
     }
 
     /// Shows the settings of the shop.

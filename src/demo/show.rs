@@ -21,7 +21,7 @@ const QUESTIONS: [Question; 4] = [
     Question {
         heading: "Who called what, when, with what outcome",
         sql: "SELECT to_char(occurred_at, '%H:%M:%S%.3f') AS at, subject, protocol, method, target, verdict, outcome, \
-              duration_us / 1000 AS ms FROM exchanges WHERE occurred_at >= $BEGAN AND kind <> 'lifecycle' ORDER BY occurred_at",
+              duration_us / 1000 AS ms FROM exchanges WHERE occurred_at >= $BEGAN ORDER BY occurred_at",
         rows_min: 10,
     },
     Question {
@@ -33,12 +33,12 @@ const QUESTIONS: [Question; 4] = [
     },
     Question {
         heading: "A masked answer, as it is kept",
-        sql: "SELECT body FROM records WHERE kind = 'response' AND target = 'read_settings' AND occurred_at >= $BEGAN",
+        sql: "SELECT regexp_match(body, '\"text\":\"([^\"]*)\"')[1] AS text FROM records WHERE kind = 'response' AND target = 'read_settings' AND occurred_at >= $BEGAN",
         rows_min: 1,
     },
     Question {
         heading: "The approval",
-        sql: "SELECT requester, target, rule, state, approvers, comments FROM approvals WHERE held_at >= $BEGAN",
+        sql: "SELECT subject AS requester, target, rule, state, voters, to_char(decided_at, '%H:%M:%S%.3f') AS decided FROM approvals WHERE held_at >= $BEGAN",
         rows_min: 1,
     },
 ];

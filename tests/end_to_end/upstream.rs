@@ -18,7 +18,14 @@ use axum::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket},
+    sync::Semaphore,
+};
+
+/// What the server calls the session that `initialize` opens.
+pub const SESSION: &str = "session-of-the-scripted-server";
 
 /// What one request brought.
 #[derive(Clone, Debug)]
@@ -37,12 +44,14 @@ impl Seen {
 pub struct Upstream {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    steps: Arc<Semaphore>,
 }
 
 impl Upstream {
     pub async fn start() -> Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = Upstream { address: listener.local_addr().unwrap(), seen: Arc::default() };
+        let address = listener.local_addr().unwrap();
+        let upstream = Upstream { address, seen: Arc::default(), steps: Arc::new(Semaphore::new(0)) };
         let pages = Router::new().route("/mcp", post(answer)).with_state(upstream.clone());
         tokio::spawn(async move { axum::serve(listener, pages).await });
         upstream
@@ -51,6 +60,34 @@ impl Upstream {
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
+
+    /// Lets the tool `step` send this many events more.
+    pub fn allow(&self, events: usize) {
+        self.steps.add_permits(events);
+    }
+}
+
+/// A server that reads a request, says these bytes, whatever they are, and hangs up.
+pub async fn saying(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            // A call without arguments ends with two braces; nothing before its end has them.
+            while !request.ends_with(b"}}") && stream.read_buf(&mut request).await.is_ok_and(|bytes| bytes > 0) {}
+            let _ = stream.write_all(bytes).await;
+        }
+    });
+    address
+}
+
+/// An address where nobody listens, and nobody will as long as the socket is held.
+pub fn absent() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 async fn answer(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
@@ -60,16 +97,28 @@ async fn answer(State(upstream): State<Upstream>, headers: HeaderMap, body: Byte
     if id.is_null() {
         return StatusCode::ACCEPTED.into_response();
     }
+    if message["method"] == "initialize" {
+        return session(&id);
+    }
     let arguments = &message["params"]["arguments"];
+    let events = arguments["events"].as_u64().unwrap_or(3);
     match message["params"]["name"].as_str() {
-        Some("stream") => event_stream(&id, arguments["events"].as_u64().unwrap_or(3)),
+        Some("stream") => event_stream(&id, events, None),
+        Some("step") => event_stream(&id, events, Some(upstream.steps)),
         Some("hang") => std::future::pending().await,
         Some("garbage") => ([("content-type", "application/json")], "{\"jsonrpc\": tru").into_response(),
         Some("reset") => cut_off(),
         Some("fail") => (StatusCode::INTERNAL_SERVER_ERROR, "the server is on fire").into_response(),
         Some("tool-error") => tool_result(&id, "no such order", true),
+        Some("rpc-error") => rpc_error(&id),
         _ => tool_result(&id, &arguments.to_string(), false),
     }
+}
+
+fn session(id: &Value) -> Response {
+    let result = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "scripted", "version": "1" } });
+    let message = json!({ "jsonrpc": "2.0", "id": id, "result": result });
+    ([("content-type", "application/json"), ("mcp-session-id", SESSION)], message.to_string()).into_response()
 }
 
 fn tool_result(id: &Value, text: &str, is_error: bool) -> Response {
@@ -78,15 +127,26 @@ fn tool_result(id: &Value, text: &str, is_error: bool) -> Response {
     ([("content-type", "application/json")], message.to_string()).into_response()
 }
 
-/// Progress notifications, then the answer.
-fn event_stream(id: &Value, events: u64) -> Response {
+fn rpc_error(id: &Value) -> Response {
+    let message = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32602, "message": "no such tool" } });
+    ([("content-type", "application/json")], message.to_string()).into_response()
+}
+
+/// Progress notifications, then the answer. With `steps`, each waits until the test lets it go.
+fn event_stream(id: &Value, events: u64, steps: Option<Arc<Semaphore>>) -> Response {
     let done = json!({ "jsonrpc": "2.0", "id": id, "result": { "content": [{ "type": "text", "text": "done" }] } });
-    let steps = (1..=events).map(|step| {
+    let messages = (1..=events).map(|step| {
         json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": step } })
     });
-    let events = stream::iter(steps.chain([done])).then(|message| async move {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        Ok::<_, Infallible>(format!("event: message\ndata: {message}\n\n"))
+    let events = stream::iter(messages.chain([done])).then(move |message| {
+        let steps = steps.clone();
+        async move {
+            match steps {
+                Some(steps) => steps.acquire().await.unwrap().forget(),
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+            Ok::<_, Infallible>(format!("event: message\ndata: {message}\n\n"))
+        }
     });
     ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response()
 }

@@ -43,17 +43,15 @@ pub(super) fn properties(schema: &Arc<Schema>, row_group_rows: usize) -> Result<
         .set_max_row_group_row_count(Some(row_group_rows))
         .set_data_page_row_count_limit(PAGE_ROWS_MAX)
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_bloom_filter_fpp(BLOOM_FALSE_POSITIVES)
-        .set_bloom_filter_max_ndv(row_group_rows as u64)
         .set_created_by(concat!("hansard ", env!("CARGO_PKG_VERSION")).to_owned());
     for column in ArrowSchemaConverter::new().convert(schema)?.columns() {
-        builder = lay_out(builder, column.path());
+        builder = lay_out(builder, column.path(), row_group_rows);
     }
     Ok(builder.build())
 }
 
 /// A nested column's leaves are all laid out as the column they belong to.
-fn lay_out(mut builder: WriterPropertiesBuilder, path: &ColumnPath) -> WriterPropertiesBuilder {
+fn lay_out(mut builder: WriterPropertiesBuilder, path: &ColumnPath, row_group_rows: usize) -> WriterPropertiesBuilder {
     let name = path.parts()[0].as_str();
     if DISTINCT.contains(&name) {
         builder = builder.set_column_dictionary_enabled(path.clone(), false);
@@ -62,7 +60,42 @@ fn lay_out(mut builder: WriterPropertiesBuilder, path: &ColumnPath) -> WriterPro
         builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
     }
     if LOOKED_UP.contains(&name) {
-        builder = builder.set_column_bloom_filter_enabled(path.clone(), true);
+        // Each of these turns the filter on; set for the file, they would turn it on for every column.
+        builder = builder
+            .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
+            .set_column_bloom_filter_max_ndv(path.clone(), row_group_rows as u64);
     }
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::basic::Compression;
+
+    use super::*;
+
+    #[test]
+    fn what_may_be_erased_or_is_a_hash_leaves_no_copy_beside_its_column() {
+        let properties = properties(&schemas::arrow::schema(), 100).expect("properties");
+        let columns = ArrowSchemaConverter::new().convert(&schemas::arrow::schema()).expect("columns");
+        let mut found = 0;
+        for column in columns.columns() {
+            let (path, name) = (column.path(), column.path().parts()[0].as_str());
+            assert!(matches!(properties.compression(path), Compression::ZSTD(_)), "{path}");
+            assert_eq!(properties.dictionary_enabled(path), !DISTINCT.contains(&name), "{path}");
+            let measured = properties.statistics_enabled(path) == EnabledStatistics::Page;
+            assert_eq!(measured, !UNMEASURED.contains(&name), "{path}");
+            assert_eq!(properties.bloom_filter_properties(path).is_some(), LOOKED_UP.contains(&name), "{path}");
+            found += usize::from(LOOKED_UP.contains(&name));
+        }
+        assert_eq!(found, LOOKED_UP.len(), "every name is a column's");
+    }
+
+    #[test]
+    fn every_name_here_is_a_columns_name() {
+        let schema = schemas::arrow::schema();
+        for name in DISTINCT.iter().chain(&UNMEASURED).chain(&LOOKED_UP) {
+            assert!(schema.field_with_name(name).is_ok(), "{name}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use bus::{Bus, Partition};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use hansard_archiver::{ObjectStore, ObjectStoreExt};
@@ -10,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use schemas::{
     Record,
     commit::{Batch, CommitEntry, DATA, FOOTER_KEY, entry_path},
-    leaf,
+    leaf, topic,
 };
 
 const POLL: Duration = Duration::from_millis(2);
@@ -28,6 +29,24 @@ pub(crate) async fn reaches(store: &Arc<dyn ObjectStore>, ends: Vec<u64>) {
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Where the log's partitions end.
+pub(crate) async fn ends(bus: &Arc<dyn Bus>) -> Vec<u64> {
+    let reader = bus.reader();
+    let mut ends = Vec::new();
+    for number in 0..reader.partitions(topic::RECORDS).await.expect("partitions") {
+        let at = Partition { topic: topic::RECORDS.to_owned(), number };
+        ends.push(reader.bounds(&at).await.expect("bounds").end);
+    }
+    ends
+}
+
+/// The object of the first entry.
+pub(crate) async fn first_object(store: &Arc<dyn ObjectStore>) -> (Path, Bytes) {
+    let path = Path::from(entries(store).await.remove(0).object);
+    let object = store.get(&path).await.expect("object").bytes().await.expect("bytes");
+    (path, object)
 }
 
 /// All rows, after every entry was held against its object, its predecessor and the listing.

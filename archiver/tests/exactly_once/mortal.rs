@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep};
 
 /// One that has had nothing to do for this long is killed too.
-const IDLE: Duration = Duration::from_millis(40);
+const IDLE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Mortal<F> {
     life: Pin<Box<F>>,

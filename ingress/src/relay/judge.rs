@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use protocol::{
-    jsonrpc::{self, Message, Shape},
+    jsonrpc::{self, Id, Message, Shape},
     mcp,
 };
 use schemas::Outcome;
@@ -21,15 +21,17 @@ pub(super) struct Judged {
     pub(super) error: Option<String>,
     /// It is JSON-RPC, so it may travel as an event of a stream.
     pub(super) is_rpc: bool,
+    /// The requests that it answers; they wait until it has passed.
+    pub(super) answers: Vec<Id>,
 }
 
 impl Judged {
     fn plain(outcome: Outcome) -> Judged {
-        Judged { outcome, rpc_code: None, is_error: None, error: None, is_rpc: false }
+        Judged { outcome, rpc_code: None, is_error: None, error: None, is_rpc: false, answers: Vec::new() }
     }
 }
 
-pub(super) fn judge(exchange: &mut Exchange, status: StatusCode, bytes: &Bytes) -> Result<Judged, Stop> {
+pub(super) fn judge(exchange: &Exchange, status: StatusCode, bytes: &Bytes) -> Result<Judged, Stop> {
     let failed = status.is_client_error() || status.is_server_error();
     let plain = Judged::plain(if failed { Outcome::TransportError } else { Outcome::Ok });
     if exchange.kind() != Some(Kind::Mcp) || bytes.is_empty() || exchange.head.method != http::Method::POST {
@@ -49,35 +51,32 @@ pub(super) fn judge(exchange: &mut Exchange, status: StatusCode, bytes: &Bytes) 
 }
 
 /// The first message that went wrong speaks for all.
-pub(super) fn of_messages(exchange: &mut Exchange, messages: &[Message]) -> Judged {
+pub(super) fn of_messages(exchange: &Exchange, messages: &[Message]) -> Judged {
     let mut judged = Judged { is_rpc: true, ..Judged::plain(Outcome::Ok) };
     for message in messages {
-        settle(exchange, message);
-        let answer = mcp::answer(message);
-        let outcome = outcome(&answer);
+        learn(exchange, message);
+        judged.answers.extend(answered_id(message).cloned());
         if judged.outcome == Outcome::Ok {
-            judged = Judged {
-                outcome,
-                rpc_code: answer.rpc_code,
-                is_error: answer.is_error,
-                error: answer.error,
-                is_rpc: true,
-            };
+            let answer = mcp::answer(message);
+            judged.outcome = outcome(&answer);
+            (judged.rpc_code, judged.is_error, judged.error) = (answer.rpc_code, answer.is_error, answer.error);
         }
     }
     judged
 }
 
-/// The request that this answers waits no more; tools that it lists are remembered.
-fn settle(exchange: &mut Exchange, message: &Message) {
-    let id = match &message.shape {
-        Shape::Response { id, .. } => id,
-        Shape::Error { id: Some(id), .. } => id,
-        _ => return,
-    };
-    exchange.awaited.retain(|awaited| awaited != id);
+/// Tools that are listed are remembered.
+fn learn(exchange: &Exchange, message: &Message) {
     if exchange.trail.context.method.as_deref() == Some("tools/list") {
         exchange.gate.tools.learn(exchange.connection_name(), message, exchange.trail.now());
+    }
+}
+
+fn answered_id(message: &Message) -> Option<&Id> {
+    match &message.shape {
+        Shape::Response { id, .. } => Some(id),
+        Shape::Error { id, .. } => id.as_ref(),
+        Shape::Request { .. } | Shape::Notification { .. } => None,
     }
 }
 

@@ -4,6 +4,8 @@
 //! still pass in order and only after their own record. How many are under way is bounded, so a slow caller slows the
 //! upstream and nothing piles up.
 
+mod end;
+
 use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
@@ -12,8 +14,7 @@ use http::{Method, header, response::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use protocol::{
-    jsonrpc::{self, Message, Shape},
-    mcp::code,
+    jsonrpc::{self, Id, Message, Shape},
     sse::{Event, Splitter},
 };
 use schemas::{Context, Direction, Frame, FrameKind, Outcome};
@@ -24,7 +25,10 @@ use crate::{
     exchange::{Exchange, seconds},
     forward, measure,
     outlet::Outlet,
-    relay::{is_event_stream, judge},
+    relay::{
+        endpoint, is_event_stream, judge,
+        stream::end::{End, record_end, tell},
+    },
     stop::Stop,
 };
 
@@ -59,7 +63,7 @@ struct Relay {
     /// None where the stream is not of events: then each piece is one.
     splitter: Option<Splitter>,
     pieces: Vec<Bytes>,
-    underway: FuturesOrdered<BoxFuture<'static, Option<Bytes>>>,
+    underway: FuturesOrdered<BoxFuture<'static, Option<Recorded>>>,
     end: Option<End>,
     caller_left: bool,
     status: u16,
@@ -70,19 +74,14 @@ struct Relay {
     last_outcome: Option<Outcome>,
 }
 
-/// How the upstream's side of a stream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Clean,
-    Broken,
-    Silent,
-    CallerLeft,
-    Closing,
-    TooLong,
+/// Bytes that may pass, and the requests that they answer.
+struct Recorded {
+    bytes: Bytes,
+    answers: Vec<Id>,
 }
 
 enum Step {
-    Recorded(Option<Bytes>),
+    Recorded(Option<Recorded>),
     Data(Bytes),
     Nothing,
     CallerLeft,
@@ -116,7 +115,7 @@ impl Relay {
             }
             match self.step(exchange, outlet).await {
                 Step::Recorded(None) => return Err(Stop::unrecorded()),
-                Step::Recorded(Some(bytes)) => self.pass(exchange, outlet, bytes).await,
+                Step::Recorded(Some(recorded)) => self.pass(exchange, outlet, recorded).await,
                 Step::Data(bytes) => self.take(bytes),
                 Step::Nothing => {}
                 Step::CallerLeft => self.caller_leaves(exchange),
@@ -157,7 +156,7 @@ impl Relay {
     fn draft(&mut self, exchange: &mut Exchange) {
         for piece in self.pieces.drain(..) {
             let frame = exchange.trail.chunk(&piece);
-            self.underway.push_back(writing(exchange, frame, piece));
+            self.underway.push_back(writing(exchange, frame, Recorded { bytes: piece, answers: Vec::new() }));
         }
         while self.underway.len() < UNDERWAY_MAX {
             let Some(splitter) = &mut self.splitter else { break };
@@ -176,12 +175,26 @@ impl Relay {
     }
 
     fn draft_event(&mut self, exchange: &mut Exchange, event: Event) {
+        if let Some(announced) = endpoint::announced(exchange, &event) {
+            return self.draft_endpoint(exchange, &announced, event.raw.len());
+        }
         let messages = event.data.as_deref().and_then(|data| messages(exchange, data));
-        let frame = match (&messages, &event.data) {
+        let (frame, answers) = match (&messages, &event.data) {
             (Some(messages), Some(data)) => self.message_frame(exchange, messages, data, event.raw.len()),
-            _ => exchange.trail.chunk(&event.raw),
+            _ => (exchange.trail.chunk(&event.raw), Vec::new()),
         };
-        self.underway.push_back(writing(exchange, frame, event.raw));
+        self.underway.push_back(writing(exchange, frame, Recorded { bytes: event.raw, answers }));
+    }
+
+    fn draft_endpoint(&mut self, exchange: &mut Exchange, announced: &str, raw_bytes: usize) {
+        let Ok(place) = endpoint::through_gate(exchange, announced) else {
+            self.splitter = None;
+            return self.end_with(End::Astray);
+        };
+        let mut frame = exchange.trail.chunk(&[]);
+        frame.body_bytes = raw_bytes as u64;
+        let bytes = Bytes::from(format!("event: endpoint\ndata: {place}\n\n"));
+        self.underway.push_back(writing(exchange, frame, Recorded { bytes, answers: Vec::new() }));
     }
 
     /// After the end: the bytes of an event that was cut off pass as they came.
@@ -191,25 +204,30 @@ impl Relay {
         }
         if let Some(rest) = self.splitter.take().and_then(Splitter::finish) {
             let frame = exchange.trail.chunk(&rest);
-            self.underway.push_back(writing(exchange, frame, rest));
+            self.underway.push_back(writing(exchange, frame, Recorded { bytes: rest, answers: Vec::new() }));
         }
     }
 
-    fn message_frame(&mut self, exchange: &mut Exchange, messages: &[Message], data: &str, raw_bytes: usize) -> Frame {
-        let answers =
-            messages.iter().any(|message| matches!(message.shape, Shape::Response { .. } | Shape::Error { .. }));
-        let mut frame = if answers {
+    fn message_frame(
+        &mut self,
+        exchange: &mut Exchange,
+        messages: &[Message],
+        data: &str,
+        raw_bytes: usize,
+    ) -> (Frame, Vec<Id>) {
+        let is_answer = |message: &Message| matches!(message.shape, Shape::Response { .. } | Shape::Error { .. });
+        let (mut frame, answers) = if messages.iter().any(is_answer) {
             self.response_frame(exchange, messages, data)
         } else {
             let (kind, method) = asked(messages);
             let context = Context { method, target: None, target_digest: None, ..exchange.trail.context.clone() };
-            exchange.trail.frame_in(context, kind, Direction::ToCaller, data.as_bytes())
+            (exchange.trail.frame_in(context, kind, Direction::ToCaller, data.as_bytes()), Vec::new())
         };
         frame.body_bytes = raw_bytes as u64;
-        frame
+        (frame, answers)
     }
 
-    fn response_frame(&mut self, exchange: &mut Exchange, messages: &[Message], data: &str) -> Frame {
+    fn response_frame(&mut self, exchange: &mut Exchange, messages: &[Message], data: &str) -> (Frame, Vec<Id>) {
         let judged = judge::of_messages(exchange, messages);
         let mut frame = exchange.trail.frame(FrameKind::Response, Direction::ToCaller, data.as_bytes());
         let mut ending = exchange.trail.end(&mut frame, judged.outcome);
@@ -217,11 +235,12 @@ impl Relay {
         (ending.rpc_code, ending.is_error, ending.error) = (judged.rpc_code, judged.is_error, judged.error);
         frame.ending = Some(ending);
         self.last_outcome = Some(judged.outcome);
-        frame
+        (frame, judged.answers)
     }
 
-    async fn pass(&mut self, exchange: &Exchange, outlet: &mut Outlet, bytes: Bytes) {
-        if !self.caller_left && outlet.send(bytes).await.is_err() {
+    async fn pass(&mut self, exchange: &mut Exchange, outlet: &mut Outlet, recorded: Recorded) {
+        exchange.answered(&recorded.answers);
+        if !self.caller_left && outlet.send(recorded.bytes).await.is_err() {
             self.caller_leaves(exchange);
         }
     }
@@ -255,64 +274,16 @@ impl Relay {
         match end {
             End::Clean | End::CallerLeft => {}
             End::Broken | End::Closing => outlet.break_off().await,
-            End::Silent | End::TooLong => tell(exchange, outlet, end).await,
+            End::Silent | End::TooLong | End::Astray => tell(exchange, outlet, end).await,
         }
         Ok(())
     }
 }
 
-/// Ends a stream for a reason that the caller cannot see: an error event, where it waits for an answer.
-async fn tell(exchange: &Exchange, outlet: &mut Outlet, end: End) {
-    for id in &exchange.awaited {
-        let data = serde_json::json!({ "exchange_id": exchange.trail.exchange_id.to_string() });
-        let error = jsonrpc::error(Some(id), end.code(), end.explanation(), data);
-        let _ = outlet.send(protocol::sse::message_event(&error)).await;
-    }
-    if exchange.awaited.is_empty() {
-        outlet.break_off().await;
-    }
-}
-
-async fn record_end(exchange: &mut Exchange, end: End, outcome: Outcome, status: u16) -> Result<(), Stop> {
-    let mut frame = exchange.trail.frame(FrameKind::Response, Direction::ToCaller, &[]);
-    let mut ending = exchange.trail.end(&mut frame, outcome);
-    ending.transport_status = Some(status);
-    ending.error = (outcome != Outcome::Ok).then(|| end.explanation().to_owned());
-    frame.ending = Some(ending);
-    exchange.trail.write(frame).await.map_err(|_| Stop::unrecorded())
-}
-
-impl End {
-    fn outcome(self, nothing_awaited: bool) -> Outcome {
-        match self {
-            End::Clean if nothing_awaited => Outcome::Ok,
-            End::Clean | End::Broken | End::Closing => Outcome::Interrupted,
-            End::Silent => Outcome::Timeout,
-            End::CallerLeft => Outcome::Cancelled,
-            End::TooLong => Outcome::TooLarge,
-        }
-    }
-
-    fn code(self) -> i64 {
-        if self == End::Silent { code::TIMEOUT } else { code::GARBAGE }
-    }
-
-    fn explanation(self) -> &'static str {
-        match self {
-            End::Clean => "the upstream ended the stream before its answer was complete",
-            End::Broken => "the stream from the upstream broke off; the upstream is at fault",
-            End::Silent => "the upstream kept silent too long within its answer; the upstream is at fault",
-            End::CallerLeft => "the caller left before the answer was complete",
-            End::Closing => "the gateway is shutting down",
-            End::TooLong => "the upstream sent an event that is longer than allowed; the upstream is at fault",
-        }
-    }
-}
-
 /// The bytes, once they are recorded.
-fn writing(exchange: &Exchange, frame: Frame, bytes: Bytes) -> BoxFuture<'static, Option<Bytes>> {
+fn writing(exchange: &Exchange, frame: Frame, then: Recorded) -> BoxFuture<'static, Option<Recorded>> {
     let written = exchange.trail.write(frame);
-    Box::pin(async move { written.await.ok().map(|()| bytes) })
+    Box::pin(async move { written.await.ok().map(|()| then) })
 }
 
 /// A stream that carries what the server has to say, and answers no call: it ends with its listener, or with us.

@@ -173,7 +173,8 @@ async fn plain_http_is_recorded_by_method_and_path() {
     let context = frames[0].context.as_ref().expect("a context");
     assert_eq!((context.method.as_deref(), context.target.as_deref()), (Some("PUT"), Some("/a?b=1")));
     assert_eq!([body(&frames[0]), body(&frames[1])], ["plain text", "made"]);
-    assert_eq!(upstream.seen()[0].path, "/mcp/a?b=1");
+    let seen = &upstream.seen()[0];
+    assert_eq!((&seen.method, seen.path.as_str()), (&Method::PUT, "/mcp/a?b=1"));
 }
 
 #[tokio::test]

@@ -189,6 +189,21 @@ async fn a_caller_who_leaves_or_cancels_withdraws_the_call() {
 }
 
 #[tokio::test]
+async fn a_silent_caller_who_leaves_withdraws_the_call() {
+    let upstream = Upstream::saying(ANSWER).await;
+    let house = std::sync::Arc::new(House::with(&upstream.url, holding("10m")).await);
+    let calling = std::sync::Arc::clone(&house);
+    let caller = tokio::spawn(async move {
+        calling.post_as("ann", &SILENT, call(7, "deploy", json!({})).to_string()).await;
+    });
+    held(&house).await;
+    caller.abort();
+    let frames = house.calls_when("the withdrawal", |frames| frames.len() == 3).await;
+    check_decision(&frames, What::Withdrawn);
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
 async fn no_more_calls_are_held_than_there_are_places() {
     let upstream = Upstream::saying(ANSWER).await;
     let mut setup = holding("10m");

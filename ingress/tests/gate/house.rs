@@ -79,7 +79,7 @@ pub(crate) struct House {
     shutdown: CancellationToken,
     running: Option<JoinHandle<Result<(), hansard_ingress::Error>>>,
     client: Client<HttpConnector, Full<Bytes>>,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 /// An answer that was read to its end.
@@ -141,7 +141,7 @@ impl House {
             shutdown,
             running: Some(running),
             client: Client::builder(TokioExecutor::new()).build_http(),
-            folder,
+            _folder: folder,
         };
         house.until_ready().await;
         house
@@ -150,10 +150,6 @@ impl House {
     pub(crate) async fn until_ready(&mut self) {
         let ready = self.ready.wait_for(|reason| reason.is_none());
         timeout(PATIENCE, ready).await.expect("ready in time").expect("running");
-    }
-
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

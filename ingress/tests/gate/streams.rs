@@ -161,6 +161,37 @@ async fn a_silent_stream_ends_with_a_reason() {
 }
 
 #[tokio::test]
+async fn the_endpoint_of_the_oldest_transport_leads_through_the_gate_and_is_its_callers_alone() {
+    let (upstream, events) = Upstream::streaming().await;
+    let house = House::before(&upstream.url).await;
+    let request = house.request(Method::GET, "/c/files/sse", Some(&house.token("ann")), &[], "");
+    let mut listening = house.send(request).await.into_body();
+    events.send(piece("event: endpoint\ndata: /mcp/messages?sessionId=secret\n\n")).await.expect("taken");
+    let said = next_bytes(&mut listening).await.expect("an event");
+    assert_eq!(said, "event: endpoint\ndata: /c/files/messages?sessionId=secret\n\n");
+    for frame in house.calls().await {
+        assert!(!String::from_utf8_lossy(&frame.to_avro()).contains("secret"));
+    }
+    let path = "/c/files/messages?sessionId=secret";
+    let theft =
+        house.request(Method::POST, path, Some(&house.token("bob")), &[], call(7, "read", json!({})).to_string());
+    assert_eq!(house.send(theft).await.status(), 404);
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_outside_the_upstream_ends_the_stream() {
+    let (upstream, events) = Upstream::streaming().await;
+    let house = House::before(&upstream.url).await;
+    let request = house.request(Method::GET, "/c/files", Some(&house.token("ann")), &[], "");
+    let mut listening = house.send(request).await.into_body();
+    events.send(piece("event: endpoint\ndata: http://evil.example/steal\n\n")).await.expect("taken");
+    assert!(listening.frame().await.is_some_and(|frame| frame.is_err()));
+    let frames = house.calls_when("the end", |frames| frames.len() == 2).await;
+    assert_eq!(outcome(&frames[1]), "garbage");
+}
+
+#[tokio::test]
 async fn plain_http_streams_in_chunks() {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let receiver = std::sync::Mutex::new(Some(receiver));

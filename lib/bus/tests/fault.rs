@@ -30,7 +30,10 @@ fn at() -> Partition {
 
 async fn check(bus: &Faulty, expected: &[&str]) {
     let kept = bus.reader().read(&at(), 0, usize::MAX, Duration::ZERO).await.expect("a read");
-    assert_eq!(kept.iter().map(|message| &message.value[..]).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        kept.iter().map(|message| &*message.value).collect::<Vec<_>>(),
+        expected.iter().map(|value| value.as_bytes()).collect::<Vec<_>>()
+    );
 }
 
 async fn member(bus: &Faulty) -> Box<dyn Consumer> {

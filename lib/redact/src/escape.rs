@@ -26,7 +26,9 @@ pub(crate) fn decode(raw: &str) -> Cow<'_, str> {
 
 /// Is there an escape that hides something? Runs of bare backslashes, as in drawings, hide nothing.
 pub(crate) fn hides(text: &str) -> bool {
-    text.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && matches!(pair[1], b'"' | b'u' | b'n' | b'r' | b't' | b'/'))
+    text.as_bytes()
+        .windows(2)
+        .any(|pair| pair[0] == b'\\' && matches!(pair[1], b'"' | b'u' | b'n' | b'r' | b't' | b'/'))
 }
 
 /// Offsets in the raw text for `offsets` in the decoded one; both ascend.

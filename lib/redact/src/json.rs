@@ -211,17 +211,38 @@ mod tests {
 
     #[test]
     fn reads_what_the_grammar_allows_and_nothing_else() {
-        for (text, count) in [
-            (r#" {"a" : [1, -0.5e+3, true, null, "x\u00e4\n"], "b":{}} "#, 12),
-            ("[]", 2),
-            ("0", 1),
-            ("\"\"", 1),
-        ] {
+        for (text, count) in
+            [(r#" {"a" : [1, -0.5e+3, true, null, "x\u00e4\n"], "b":{}} "#, 12), ("[]", 2), ("0", 1), ("\"\"", 1)]
+        {
             assert_eq!(check(text), Ok(count), "{text}");
         }
         for text in [
-            "", " ", "{", "[1,]", "[,1]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "01", "1.", "-", ".5", "1e", "+1", "nul",
-            "[1 2]", "1 2", "\"\n\"", r#""\x""#, r#""\u12g4""#, "[}", "{]", "]", "'a'", "\u{feff}1", "{\"a\":1 \"b\":2}",
+            "",
+            " ",
+            "{",
+            "[1,]",
+            "[,1]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "01",
+            "1.",
+            "-",
+            ".5",
+            "1e",
+            "+1",
+            "nul",
+            "[1 2]",
+            "1 2",
+            "\"\n\"",
+            r#""\x""#,
+            r#""\u12g4""#,
+            "[}",
+            "{]",
+            "]",
+            "'a'",
+            "\u{feff}1",
+            "{\"a\":1 \"b\":2}",
         ] {
             assert_eq!(check(text), Err(Fault::NotJson), "{text}");
             assert!(serde_json::from_str::<serde_json::Value>(text).is_err(), "{text}");

@@ -55,8 +55,28 @@ const KINDS: &[Kind] = &[
     Kind { anchors: &["://"], check: url::check },
     Kind {
         anchors: &[
-            "pass", "pwd", "pw", "pin", "otp", "cvv", "cvc", "token", "jwt", "sessionid", "session_id", "session-id", "secret",
-            "key", "auth", "cookie", "credential", "ssn", "security", "phone", "mobile", "tel",
+            "pass",
+            "pwd",
+            "pw",
+            "pin",
+            "otp",
+            "cvv",
+            "cvc",
+            "token",
+            "jwt",
+            "sessionid",
+            "session_id",
+            "session-id",
+            "secret",
+            "key",
+            "auth",
+            "cookie",
+            "credential",
+            "ssn",
+            "security",
+            "phone",
+            "mobile",
+            "tel",
         ],
         check: keyed::check,
     },
@@ -118,6 +138,15 @@ impl Scanner {
             }
         }
         Ok(())
+    }
+}
+
+impl Scanner {
+    /// The replacements that stand in the text already.
+    pub(crate) fn reserved(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let found =
+            self.anchors.find_overlapping_iter(text).filter(|found| self.kinds[found.pattern().as_usize()] == RESERVED);
+        found.filter_map(|found| Some((found.start(), rule::token_end(text, found.start())?))).collect()
     }
 }
 
@@ -188,7 +217,7 @@ pub(crate) fn join(mut hits: Vec<Hit>) -> Vec<Hit> {
 }
 
 /// Takes the replacements that are in the text already out of the finds.
-fn spare(hits: &[Hit], reserved: &[(usize, usize)], text: &[u8]) -> Vec<Hit> {
+pub(crate) fn spare(hits: &[Hit], reserved: &[(usize, usize)], text: &[u8]) -> Vec<Hit> {
     if reserved.is_empty() {
         return hits.to_vec();
     }

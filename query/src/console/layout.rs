@@ -1,8 +1,9 @@
-//! What all pages share: the bar, the frame, and the headers that keep other content out.
+//! What all pages share: the bar, the frame, and the headers that keep other content out. Sign-in and style sheet are
+//! the approver's, which serves beside us.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use crate::Error;
 
@@ -18,7 +19,7 @@ pub(super) fn page(title: &str, content: &Markup) -> Response {
 pub(super) fn refused(error: &Error) -> Response {
     let content = html! {
         h1 { "No answer" }
-        p { (error) }
+        p.refusal role="alert" { (error) }
         @if error.status() == StatusCode::UNAUTHORIZED { (sign_in()) }
     };
     answer(error.status(), "No answer", &content)
@@ -42,15 +43,16 @@ fn answer(status: StatusCode, title: &str, content: &Markup) -> Response {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) " · Hansard" }
-                link rel="stylesheet" href="/style.css";
+                link rel="stylesheet" href="/approvals/style.css";
             }
             body {
                 header.bar {
                     strong { "Hansard" }
-                    nav {
-                        a href="/" { "Explorer" } (PreEscaped(" "))
-                        a href="/approvals" { "Approvals" } (PreEscaped(" "))
-                        a href="/sql" { "SQL" }
+                    nav aria-label="Pages" {
+                        a href="/" { "Trail" } " " a href="/approvals" { "Approvals" } " " a href="/sql" { "SQL" }
+                    }
+                    @if status == StatusCode::OK {
+                        form.inline method="post" action="/session/end" { button { "Sign out" } }
                     }
                 }
                 main { (content) }
@@ -68,6 +70,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     (header::CACHE_CONTROL, "no-store"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Not `no-referrer`: with that, browsers send forms with `Origin: null`, and nobody could tell whose they are.
+    (header::REFERRER_POLICY, "same-origin"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
 ];

@@ -44,7 +44,7 @@ fn told(record: &Record) -> Markup {
             p {
                 span.mono { (record.occurred_at) } " · " (who)
                 @if let Some(connection) = &record.connection { " · " (connection) }
-                @if let Some(outcome) = &record.outcome { " · " span class={ "state-" (rows::word(outcome)) } { (outcome) } }
+                @if let Some(outcome) = &record.outcome { " · " span class=(rows::colour(outcome)) { (outcome) } }
                 @if let Some(duration) = record.duration_us { " · " (duration / 1000) " ms" }
                 " · " a.mono href={ "/exchange/" (record.exchange_id) } { (record.exchange_id) }
             }

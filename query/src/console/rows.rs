@@ -31,7 +31,7 @@ fn cell(column: &str, text: Option<&str>) -> Markup {
     match column {
         "exchange_id" | "leg_of" => html! { a.mono href={ "/exchange/" (text) } { (text) } },
         "conversation_id" => html! { a.mono href={ "/conversation/" (text) } { (text) } },
-        "outcome" | "state" | "verdict" => html! { span class={ "state-" (word(text)) } { (text) } },
+        "outcome" | "state" | "verdict" => html! { span class=(colour(text)) { (text) } },
         "body" | "request_body" | "response_body" | "arguments_digest" | "approval_id" => {
             html! { span.mono { (shortened(text)) } }
         }
@@ -39,10 +39,14 @@ fn cell(column: &str, text: Option<&str>) -> Markup {
     }
 }
 
-/// For a class name: nothing but a plain word.
-pub(super) fn word(text: &str) -> &str {
-    let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if plain { text } else { "other" }
+/// The colour of a word of `outcome`, `verdict` or `state`: the classes are those of the approvals.
+pub(super) fn colour(word: &str) -> &'static str {
+    match word {
+        "ok" | "allow" | "approved" | "redeemed" => "state-approved",
+        "pending" | "hold" => "state-pending",
+        "expired" | "withdrawn" | "cancelled" => "state-expired",
+        _ => "state-denied",
+    }
 }
 
 fn shortened(text: &str) -> String {

@@ -43,7 +43,7 @@ pub(super) async fn answered(State(door): State<Arc<Door>>, request: Request) ->
         Err(error) => return layout::refused(&door.turn_away(&who, "trail/sql", error).await),
     };
     let answer = door.trail.sql(&who, &statement).await.and_then(|answer| rows::table(&answer));
-    let below = answer.unwrap_or_else(|error| html! { p.state-error { (error) } });
+    let below = answer.unwrap_or_else(|error| html! { p.refusal role="alert" { (error) } });
     layout::page("SQL", &html! { (form(&statement)) (below) })
 }
 

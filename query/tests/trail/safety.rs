@@ -77,7 +77,7 @@ async fn a_very_deep_statement_is_refused_and_the_process_lives() {
 #[tokio::test]
 async fn the_deepest_statements_that_are_let_through_do_no_harm() {
     let ground = Ground::new().await;
-    let terms = 1_400;
+    let terms = 950;
     let chains = [
         format!("select 1{} as x", "+1".repeat(terms)),
         format!("select count(*) as x from records where subject is null{}", " or name is null".repeat(terms / 2)),

@@ -25,7 +25,8 @@ pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
 /// The end of a domain with a top level of two letters or more.
 fn domain_end(text: &[u8], start: usize) -> Option<usize> {
     let longest = &text[..text.len().min(start + DOMAIN_BYTES_MAX)];
-    let mut end = run(longest, start, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || byte >= 0x80);
+    let mut end =
+        run(longest, start, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || byte >= 0x80);
     while end > start && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
     }

@@ -13,8 +13,8 @@ use crate::{
     rule::Rule,
 };
 
-/// Longest value, in bytes; what is longer is masked up to there and looked at again.
-const VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Longest value that must be a number, in bytes. Other values end where they end: what was found is not looked at again.
+const NUMBER_BYTES_MAX: usize = 64;
 /// Most spaces around a separator.
 const SPACES_MAX: usize = 8;
 /// Shortest value of a bare `token` in JSON; shorter ones are the pieces that models count.
@@ -92,13 +92,25 @@ fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
         (b'=', Some(b'=')) => (2, true),
         (b'=' | b':', _) => (1, false),
         (b'>', _) if before(text, start) == Some(b'<') => {
-            return Some(Link { value: spaced + 1, environment: false, tight: true, quoted_only: false, element: true });
+            return Some(Link {
+                value: spaced + 1,
+                environment: false,
+                tight: true,
+                quoted_only: false,
+                element: true,
+            });
         }
         _ => {
             // `--password hunter2`
             let flag = spaced > at && start >= 2 && text[start - 2..].starts_with(b"--");
             let flag = flag || (spaced > at && text[start..].starts_with(b"--"));
-            return flag.then_some(Link { value: spaced, environment: false, tight: true, quoted_only: false, element: false });
+            return flag.then_some(Link {
+                value: spaced,
+                environment: false,
+                tight: true,
+                quoted_only: false,
+                element: false,
+            });
         }
     };
     let value = skip_spaces(text, spaced + separator);
@@ -109,7 +121,8 @@ fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
 
 /// The range of the value, and whether it was in quotes.
 fn value(text: &[u8], link: &Link, rule: Rule) -> Option<(usize, usize, bool)> {
-    let window = &text[..text.len().min(link.value + VALUE_BYTES_MAX)];
+    let longest = if matches!(rule, Rule::UsSsn | Rule::Phone) { NUMBER_BYTES_MAX } else { text.len() };
+    let window = &text[..text.len().min(link.value.saturating_add(longest))];
     let first = *window.get(link.value)?;
     if is_quote(first) {
         return Some((link.value + 1, closing(window, link.value + 1, first), true));
@@ -207,9 +220,8 @@ fn is_placeholder(value: &[u8]) -> bool {
     let wrapped = |open: &[u8], close: &[u8]| {
         value.len() > open.len() + close.len() && value.starts_with(open) && value.ends_with(close)
     };
-    let variable = value.len() > 1
-        && value[0] == b'$'
-        && value[1..].iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    let variable =
+        value.len() > 1 && value[0] == b'$' && value[1..].iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
     let blanked = value.iter().all(|byte| b"*.xX\xe2\x80\xa2".contains(byte));
     blanked || variable || wrapped(b"${", b"}") || wrapped(b"{{", b"}}") || wrapped(b"<", b">") || wrapped(b"$(", b")")
 }
@@ -217,12 +229,27 @@ fn is_placeholder(value: &[u8]) -> bool {
 /// A type, a literal, a call or a path of names: `string`, `None`, `get_password(`, `os.environ[`.
 fn is_word_of_code(text: &[u8], end: usize, value: &[u8]) -> bool {
     const WORDS: [&[u8]; 16] = [
-        b"string", b"str", b"&str", b"none", b"null", b"nil", b"undefined", b"true", b"false", b"required", b"optional",
-        b"bool", b"boolean", b"number", b"object", b"any",
+        b"string",
+        b"str",
+        b"&str",
+        b"none",
+        b"null",
+        b"nil",
+        b"undefined",
+        b"true",
+        b"false",
+        b"required",
+        b"optional",
+        b"bool",
+        b"boolean",
+        b"number",
+        b"object",
+        b"any",
     ];
     let lower = value.to_ascii_lowercase();
-    let called = text.get(end).is_some_and(|byte| b"([".contains(byte));
-    let path = value.contains(&b'.') && value.iter().all(|byte| byte.is_ascii_alphabetic() || b"._".contains(byte));
+    let named = value.iter().all(|byte| byte.is_ascii_alphabetic() || b"._".contains(byte));
+    let called = named && text.get(end).is_some_and(|byte| b"([".contains(byte));
+    let path = named && value.contains(&b'.');
     WORDS.contains(&lower.as_slice()) || called || path
 }
 

@@ -26,13 +26,12 @@ pub(super) fn github(text: &[u8], at: usize) -> Option<Hit> {
 }
 
 pub(super) fn slack(text: &[u8], at: usize) -> Option<Hit> {
-    let body = if starts(text, at, b"xapp-") {
-        at + 5
-    } else if starts(text, at, b"xox") && b"abeprs".contains(text.get(at + 3)?) && text.get(at + 4) == Some(&b'-') {
-        at + 5
-    } else {
+    let app = starts(text, at, b"xapp-");
+    let other = starts(text, at, b"xox") && b"abeprs".contains(text.get(at + 3)?) && text.get(at + 4) == Some(&b'-');
+    if !app && !other {
         return None;
-    };
+    }
+    let body = at + 5;
     let hit = prefixed(text, at, body, 10, Rule::SlackToken, |byte| byte.is_ascii_alphanumeric() || byte == b'-')?;
     text[body..hit.end].iter().any(u8::is_ascii_digit).then_some(hit)
 }

@@ -1,0 +1,175 @@
+//! The calls: every combination of message, connections and way, in rounds.
+//!
+//! Within a round the three ways of one combination follow one another. While it is not its turn, `hansard up` is
+//! stopped, so that what it does later (masking, archiving) falls into its own time and takes nothing from the others.
+//! After its turn it gets the time to catch up: until it is idle, all that passed is masked.
+
+use std::{
+    net::SocketAddr,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+
+use super::{
+    disk,
+    load::{self, Load, Seen, Target},
+    message,
+    process::{self, Hansard, Process},
+    upstream,
+};
+
+/// An odd number, for the medians.
+const ROUNDS: usize = 3;
+pub(crate) const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
+const WARM_UP: Duration = Duration::from_millis(300);
+const WINDOW: Duration = Duration::from_millis(1500);
+/// A process that takes no more than this of every look is idle.
+const IDLE: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(100);
+/// How long `hansard up` may take to catch up.
+const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Direct,
+    PassThrough,
+    Hansard,
+}
+
+pub(crate) const WAYS: [Way; 3] = [Way::Direct, Way::PassThrough, Way::Hansard];
+
+/// One turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    pub(crate) way: Way,
+    pub(crate) length: usize,
+    pub(crate) connections: usize,
+    pub(crate) window: Duration,
+    pub(crate) seen: Seen,
+    /// How long all that passed took to be masked after the window.
+    pub(crate) catch_up: Duration,
+    /// CPU time while it caught up.
+    pub(crate) catch_up_cpu: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    pub(crate) turns: Vec<Turn>,
+    /// Of the same folder, between the turns.
+    pub(crate) appends: Vec<Duration>,
+    /// Most memory of `hansard up` over all of it.
+    pub(crate) peak_kib: u64,
+    /// Calls through `hansard up`, each with request and answer in the trail.
+    pub(crate) recorded: u64,
+    pub(crate) took: Duration,
+}
+
+/// Who takes part.
+struct Ground {
+    upstream: Process,
+    pass_through: Process,
+    hansard: Hansard,
+    token: String,
+}
+
+pub(crate) fn measure() -> Result<Measured> {
+    let began = Instant::now();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let ground = Ground::start(folder.path())?;
+    let (mut turns, mut appends) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        for length in message::LENGTHS {
+            appends.extend(disk::appends(folder.path())?);
+            for connections in CONNECTIONS {
+                for way in WAYS {
+                    turns.push(ground.turn(way, length, connections)?);
+                }
+            }
+        }
+    }
+    ground.hansard.process.resume()?;
+    let peak_kib = process::memory_kib(ground.hansard.process.id(), "VmHWM")?;
+    let recorded = ground.recorded(&turns)?;
+    Ok(Measured { turns, appends, peak_kib, recorded, took: began.elapsed() })
+}
+
+impl Ground {
+    fn start(folder: &std::path::Path) -> Result<Ground> {
+        let upstream = Process::upstream()?;
+        let pass_through = Process::pass_through(upstream.address)?;
+        let hansard = Hansard::up(folder, upstream.address)?;
+        let token = hansard.token()?;
+        hansard.process.pause()?;
+        Ok(Ground { upstream, pass_through, hansard, token })
+    }
+
+    fn turn(&self, way: Way, length: usize, connections: usize) -> Result<Turn> {
+        let load = Load { message: message::call(length), connections, warm_up: WARM_UP, window: WINDOW };
+        let between = self.between(way);
+        // In this order in `Seen::cpu`: caller, upstream, what is between them.
+        let processes: Vec<u32> = [std::process::id(), self.upstream.id()].into_iter().chain(between).collect();
+        if way == Way::Hansard {
+            self.hansard.process.resume()?;
+        }
+        let seen = load::run(&self.target(way), &load, &processes)?;
+        let mut turn = Turn {
+            way,
+            length,
+            connections,
+            window: WINDOW,
+            seen,
+            catch_up: Duration::ZERO,
+            catch_up_cpu: Duration::ZERO,
+        };
+        if way == Way::Hansard {
+            (turn.catch_up, turn.catch_up_cpu) = catch_up(self.hansard.process.id())?;
+            self.hansard.process.pause()?;
+        }
+        Ok(turn)
+    }
+
+    fn between(&self, way: Way) -> Option<u32> {
+        match way {
+            Way::Direct => None,
+            Way::PassThrough => Some(self.pass_through.id()),
+            Way::Hansard => Some(self.hansard.process.id()),
+        }
+    }
+
+    fn target(&self, way: Way) -> Target {
+        let to = |address: SocketAddr, path, token| Target { address, path, token };
+        match way {
+            Way::Direct => to(self.upstream.address, upstream::CALLS, None),
+            Way::PassThrough => to(self.pass_through.address, upstream::CALLS, None),
+            Way::Hansard => to(self.hansard.process.address, "/c/calls", Some(self.token.clone())),
+        }
+    }
+
+    /// Every call that was made is in the trail, once, with its answer.
+    fn recorded(&self, turns: &[Turn]) -> Result<u64> {
+        let made: u64 = turns.iter().filter(|turn| turn.way == Way::Hansard).map(|turn| turn.seen.calls).sum();
+        let statement = "SELECT kind, count(*) AS rows, count(DISTINCT exchange_id) AS calls FROM records \
+                         WHERE connection = 'calls' GROUP BY kind ORDER BY kind";
+        let rows = self.hansard.sql(statement)?;
+        let expected = |kind| serde_json::json!({ "kind": kind, "rows": made, "calls": made });
+        ensure!(rows == serde_json::json!([expected("request"), expected("response")]), "{made} calls, and {rows}");
+        Ok(made)
+    }
+}
+
+/// Until the process is idle: how long, and with what CPU time.
+fn catch_up(process: u32) -> Result<(Duration, Duration)> {
+    let (began, first) = (Instant::now(), process::cpu(process)?);
+    let mut last = first;
+    loop {
+        sleep(LOOK);
+        let now = process::cpu(process)?;
+        if now - last <= IDLE {
+            return Ok((began.elapsed() - LOOK, last - first));
+        }
+        ensure!(began.elapsed() < CATCH_UP_MAX, "hansard up has not caught up after {CATCH_UP_MAX:?}");
+        last = now;
+    }
+}

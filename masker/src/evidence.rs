@@ -1,0 +1,66 @@
+//! Collects what was masked in the fields of one record.
+
+use redact::{Redactor, Withheld};
+use schemas::{RedactionStatus, record::Redaction};
+
+/// What stands in place of a short text that could not be masked.
+const WITHHELD: &str = "[WITHHELD]";
+
+pub(crate) struct Evidence<'a> {
+    redactor: &'a Redactor,
+    pub(crate) redactions: Vec<Redaction>,
+    /// Why something is not in the record.
+    pub(crate) withheld: Option<Withheld>,
+}
+
+impl<'a> Evidence<'a> {
+    pub(crate) fn new(redactor: &'a Redactor) -> Evidence<'a> {
+        Evidence { redactor, redactions: Vec::new(), withheld: None }
+    }
+
+    /// A short text, masked.
+    pub(crate) fn text(&mut self, field: &str, text: &str) -> String {
+        match self.redactor.redact_text(field, text) {
+            Ok(redacted) => {
+                self.redactions.extend(redacted.redactions);
+                redacted.text
+            }
+            Err(reason) => {
+                self.withheld = Some(reason);
+                WITHHELD.to_owned()
+            }
+        }
+    }
+
+    pub(crate) fn optional(&mut self, field: &str, text: Option<&str>) -> Option<String> {
+        text.map(|text| self.text(field, text))
+    }
+
+    /// A payload, masked; or what stands in its place.
+    pub(crate) fn body(&mut self, body: &[u8]) -> String {
+        match self.redactor.redact("body", body) {
+            Ok(redacted) => {
+                self.redactions.extend(redacted.redactions);
+                redacted.text
+            }
+            Err(reason) => {
+                let text = withheld(&reason.to_string());
+                self.withheld = Some(reason);
+                text
+            }
+        }
+    }
+
+    pub(crate) fn status(&self) -> RedactionStatus {
+        match (&self.withheld, self.redactions.is_empty()) {
+            (Some(_), _) => RedactionStatus::Withheld,
+            (None, true) => RedactionStatus::Clean,
+            (None, false) => RedactionStatus::Masked,
+        }
+    }
+}
+
+/// The body of a record whose payload is not in it.
+pub(crate) fn withheld(reason: &str) -> String {
+    serde_json::json!({ "hansard": "withheld", "reason": reason }).to_string()
+}

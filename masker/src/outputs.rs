@@ -1,0 +1,57 @@
+//! The messages that one batch of frames becomes.
+
+use bus::{Message, Stored};
+use bytes::Bytes;
+use schemas::{Record, topic};
+
+use crate::row::Row;
+
+/// Message header that says why a sealed frame is in quarantine.
+const REASON_HEADER: &str = "reason";
+
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    messages: Vec<Message>,
+}
+
+impl Outputs {
+    pub(crate) fn row(&mut self, row: Row) {
+        self.record(&row.record);
+        if let Some(event) = row.event {
+            self.messages.push(Message {
+                topic: topic::APPROVALS.to_owned(),
+                key: Bytes::copy_from_slice(event.approval_id.0.as_bytes()),
+                headers: Vec::new(),
+                value: event.to_avro().into(),
+            });
+        }
+    }
+
+    pub(crate) fn record(&mut self, record: &Record) {
+        let (kind, status) = (record.kind.as_str(), record.redaction_status.as_str());
+        metrics::counter!("hansard_masker_records_total", "kind" => kind, "status" => status).increment(1);
+        self.messages.push(Message {
+            topic: topic::RECORDS.to_owned(),
+            key: Bytes::copy_from_slice(record.exchange_id.0.as_bytes()),
+            headers: Vec::new(),
+            value: record.to_avro().into(),
+        });
+    }
+
+    /// The sealed frame as it was, so that it can be masked again when its cause is mended.
+    pub(crate) fn quarantine(&mut self, message: &Stored, reason: &'static str) {
+        metrics::counter!("hansard_masker_withheld_total", "reason" => reason).increment(1);
+        let mut headers = message.headers.clone();
+        headers.push((REASON_HEADER.to_owned(), Bytes::from_static(reason.as_bytes())));
+        let (key, value) = (message.key.clone(), message.value.clone());
+        self.messages.push(Message { topic: topic::QUARANTINE.to_owned(), key, headers, value });
+    }
+
+    pub(crate) fn into_messages(self) -> Vec<Message> {
+        self.messages
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}

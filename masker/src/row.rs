@@ -1,0 +1,292 @@
+//! From a frame to its record: every column, masked, with its leaf. Pure but for the salts.
+//!
+//! It refuses to leave a text of the caller's unmasked, wherever it stands.
+
+use std::sync::Arc;
+
+use envelope::Opener;
+use hmac::{Hmac, KeyInit, Mac};
+use redact::{Redactor, Withheld};
+use schemas::{
+    ApprovalEvent, ApprovalId, Context, Direction, Ending, Frame, FrameKind, Principal, Record, RecordId, RecordKind,
+    RedactionStatus, Stamp, Timestamp, approval::What, leaf,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    evidence::{Evidence, withheld},
+    open::Unreadable,
+};
+
+/// Bytes of the HMAC that make a `principal_id`: 128 bits.
+const PRINCIPAL_ID_BYTES: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Masker {
+    pub(crate) redactor: Arc<Redactor>,
+    pub(crate) opener: Arc<Opener>,
+    identity_key: [u8; 32],
+}
+
+/// A record, and the approval event that came with it.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) record: Record,
+    pub(crate) event: Option<ApprovalEvent>,
+    /// In one word, why something of the frame is not in the record.
+    pub(crate) withheld: Option<&'static str>,
+}
+
+impl Masker {
+    pub(crate) fn new(redactor: Arc<Redactor>, opener: Arc<Opener>, identity_key: [u8; 32]) -> Masker {
+        Masker { redactor, opener, identity_key }
+    }
+
+    /// The record of a frame that stands for itself, or of the frame that ends a stream.
+    pub(crate) fn row(&self, frame: &Frame, logged_at: Timestamp) -> Row {
+        let mut evidence = Evidence::new(&self.redactor);
+        let context = frame.context.clone().unwrap_or_default();
+        let mut record = blank(frame, kind(frame.kind), logged_at);
+        self.fill_who(&mut record, &context, &mut evidence);
+        self.fill_what(&mut record, &context, &mut evidence);
+        if let Some(ending) = &frame.ending {
+            fill_outcome(&mut record, ending, &mut evidence);
+        }
+        let event = match frame.kind {
+            FrameKind::Decision => decision(frame, &mut record, &mut evidence),
+            _ => {
+                record.body = frame.body.as_deref().map(|body| evidence.body(body));
+                held(frame, &record, &context)
+            }
+        };
+        record.redaction_status = evidence.status();
+        let withheld = evidence.withheld.as_ref().map(word);
+        record.redactions = evidence.redactions;
+        Row { record: self.seal(record), event, withheld }
+    }
+
+    /// What can be said of a message that gives no frame.
+    pub(crate) fn unreadable(&self, unreadable: &Unreadable, logged_at: Timestamp, place: &Stamp) -> Record {
+        let kind = unreadable.kind.map_or(RecordKind::Lifecycle, kind);
+        let frame = Frame {
+            stamp: place.clone(),
+            exchange_id: unreadable.exchange_id,
+            ordinal: 0,
+            kind: unreadable.kind.unwrap_or(FrameKind::Lifecycle),
+            direction: Direction::Internal,
+            occurred_at: logged_at,
+            context: None,
+            body: None,
+            body_bytes: 0,
+            truncated: false,
+            ending: None,
+        };
+        let mut record = blank(&frame, kind, logged_at);
+        // The emitter is not known: the stamp only made the id.
+        (record.emitter_id, record.emitter_epoch, record.emitter_seq) = (None, None, None);
+        record.error = Some(format!("withheld: {}", unreadable.reason));
+        record.body = Some(withheld(&unreadable.reason));
+        record.redaction_status = RedactionStatus::Withheld;
+        self.seal(record)
+    }
+
+    fn fill_who(&self, record: &mut Record, context: &Context, evidence: &mut Evidence<'_>) {
+        if let Some(principal) = &context.principal {
+            record.principal_id = Some(self.principal_id(principal));
+            record.issuer = Some(principal.issuer.clone());
+            record.subject = Some(principal.subject.clone());
+            record.name.clone_from(&principal.name);
+            record.groups.clone_from(&principal.groups);
+            record.agent = evidence.optional("agent", principal.agent.as_deref());
+            record.act.clone_from(&principal.act);
+        }
+        record.auth_method = Some(context.auth_method.clone()).filter(|method| !method.is_empty());
+        record.source_ip.clone_from(&context.source_ip);
+    }
+
+    fn fill_what(&self, record: &mut Record, context: &Context, evidence: &mut Evidence<'_>) {
+        record.conversation_id = context.conversation_id;
+        record.leg_of = context.leg_of;
+        record.connection = evidence.optional("connection", context.connection.as_deref());
+        record.upstream.clone_from(&context.upstream);
+        record.protocol = Some(evidence.text("protocol", &context.protocol)).filter(|protocol| !protocol.is_empty());
+        record.method = evidence.optional("method", context.method.as_deref());
+        record.target = evidence.optional("target", context.target.as_deref());
+        record.target_digest = context.target_digest.map(|digest| hex(&digest));
+        record.arguments_digest = context.arguments_digest.map(|digest| hex(&self.keyed(b"arguments\0", &digest)));
+        record.model = evidence.optional("model", context.model.as_deref());
+        if let Some(ruling) = &context.ruling {
+            record.verdict = Some(ruling.verdict.clone());
+            record.rule.clone_from(&ruling.rule);
+            record.policy_id = Some(ruling.policy_id.clone());
+            record.approval_id = ruling.approval_id;
+        }
+        record.trace_id.clone_from(&context.trace_id);
+        record.span_id.clone_from(&context.span_id);
+    }
+
+    /// The last step: nothing of the record changes after its leaf.
+    fn seal(&self, mut record: Record) -> Record {
+        record.ruleset_id = Some(self.redactor.ruleset_id().to_owned());
+        leaf::mint(&mut record, || {
+            let mut salt = [0; leaf::SALT_BYTES];
+            getrandom::fill(&mut salt).expect("the operating system gives random bytes");
+            salt
+        });
+        record
+    }
+
+    fn principal_id(&self, principal: &Principal) -> String {
+        let who = [principal.issuer.as_bytes(), b"\0", principal.subject.as_bytes()].concat();
+        format!("p_{}", hex(&self.keyed(b"principal\0", &who)[..PRINCIPAL_ID_BYTES]))
+    }
+
+    fn keyed(&self, purpose: &[u8], value: &[u8]) -> [u8; 32] {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.identity_key).expect("HMAC takes keys of any length");
+        mac.chain_update(purpose).chain_update(value).finalize().into_bytes().into()
+    }
+}
+
+fn word(reason: &Withheld) -> &'static str {
+    match reason {
+        Withheld::NotText => "not_text",
+        Withheld::TooDeep(_) => "too_deep",
+        Withheld::TooLarge(_) => "too_large",
+        Withheld::Budget => "budget",
+    }
+}
+
+fn kind(kind: FrameKind) -> RecordKind {
+    match kind {
+        FrameKind::Request => RecordKind::Request,
+        FrameKind::Notification => RecordKind::Notification,
+        FrameKind::Chunk | FrameKind::Response => RecordKind::Response,
+        FrameKind::Refusal => RecordKind::Refusal,
+        FrameKind::Decision => RecordKind::Decision,
+        FrameKind::Read => RecordKind::Read,
+        FrameKind::Lifecycle => RecordKind::Lifecycle,
+    }
+}
+
+fn fill_outcome(record: &mut Record, ending: &Ending, evidence: &mut Evidence<'_>) {
+    record.outcome = Some(ending.outcome.as_str().to_owned());
+    record.transport_status = ending.transport_status.map(i32::from);
+    record.rpc_code = ending.rpc_code;
+    record.is_error = ending.is_error;
+    record.duration_us = ending.duration_us;
+    record.first_byte_us = ending.first_byte_us;
+    record.usage = evidence.optional("usage", ending.usage.as_deref());
+    record.error = evidence.optional("error", ending.error.as_deref());
+}
+
+/// A decision says itself which approval it is of; its comment is the only free text in it.
+fn decision(frame: &Frame, record: &mut Record, evidence: &mut Evidence<'_>) -> Option<ApprovalEvent> {
+    let body = frame.body.as_deref().unwrap_or_default();
+    let event = serde_json::from_slice(body).ok().and_then(|json| ApprovalEvent::from_json(&json).ok());
+    let Some(mut event) = event else {
+        record.body = frame.body.as_deref().map(|body| evidence.body(body));
+        record.error = Some("not an approval event: it decides nothing".to_owned());
+        return None;
+    };
+    if let What::Vote(vote) = &mut event.what {
+        vote.comment = evidence.text("body", &vote.comment);
+    }
+    record.approval_id = Some(event.approval_id);
+    record.body = Some(event.to_json().to_string());
+    Some(event)
+}
+
+/// The event that opens an approval, of a request that is held.
+fn held(frame: &Frame, record: &Record, context: &Context) -> Option<ApprovalEvent> {
+    let (ruling, terms) = (context.ruling.as_ref()?, context.terms.clone()?);
+    let approval_id: ApprovalId = ruling.approval_id?;
+    if frame.kind != FrameKind::Request {
+        return None;
+    }
+    let held = schemas::approval::Held {
+        requester: context.principal.clone()?,
+        connection: record.connection.clone().unwrap_or_default(),
+        method: record.method.clone().unwrap_or_default(),
+        target: record.target.clone().unwrap_or_default(),
+        body: record.body.clone().unwrap_or_default(),
+        rule: ruling.rule.clone().unwrap_or_default(),
+        policy_id: ruling.policy_id.clone(),
+        arguments_digest: record.arguments_digest.clone().unwrap_or_default(),
+        terms,
+    };
+    let what = What::Held(held);
+    Some(ApprovalEvent { approval_id, exchange_id: frame.exchange_id, occurred_at: frame.occurred_at, what })
+}
+
+/// The same frame always gives the same id, in the order of time: UUIDv7 whose random part is a hash of the stamp.
+fn record_id(stamp: &Stamp, occurred_at: Timestamp) -> RecordId {
+    let mut hash = Sha256::new();
+    hash.update(b"hansard/record/v1\0");
+    hash.update(stamp.emitter_id.as_bytes());
+    hash.update(stamp.epoch.to_be_bytes());
+    hash.update(stamp.seq.to_be_bytes());
+    let random: [u8; 32] = hash.finalize().into();
+    let milliseconds = u64::try_from(occurred_at.0 / 1000).unwrap_or(0);
+    let random = random[..10].try_into().expect("ten of thirty-two bytes");
+    RecordId(uuid::Builder::from_unix_timestamp_millis(milliseconds, random).into_uuid())
+}
+
+fn blank(frame: &Frame, kind: RecordKind, logged_at: Timestamp) -> Record {
+    Record {
+        record_id: record_id(&frame.stamp, frame.occurred_at),
+        exchange_id: frame.exchange_id,
+        conversation_id: None,
+        leg_of: None,
+        kind,
+        direction: frame.direction,
+        occurred_at: frame.occurred_at,
+        recorded_at: logged_at,
+        duration_us: None,
+        first_byte_us: None,
+        principal_id: None,
+        issuer: None,
+        subject: None,
+        name: None,
+        groups: Vec::new(),
+        agent: None,
+        act: Vec::new(),
+        auth_method: None,
+        source_ip: None,
+        connection: None,
+        upstream: None,
+        emitter_id: Some(frame.stamp.emitter_id.clone()),
+        emitter_epoch: i64::try_from(frame.stamp.epoch).ok(),
+        emitter_seq: i64::try_from(frame.stamp.seq).ok(),
+        protocol: None,
+        method: None,
+        target: None,
+        target_digest: None,
+        arguments_digest: None,
+        model: None,
+        usage: None,
+        verdict: None,
+        rule: None,
+        policy_id: None,
+        approval_id: None,
+        outcome: None,
+        transport_status: None,
+        rpc_code: None,
+        is_error: None,
+        error: None,
+        redactions: Vec::new(),
+        ruleset_id: None,
+        redaction_status: RedactionStatus::Clean,
+        body: None,
+        body_bytes: i64::try_from(frame.body_bytes).unwrap_or(i64::MAX),
+        truncated: frame.truncated,
+        trace_id: None,
+        span_id: None,
+        salts: Vec::new(),
+        commitments: Vec::new(),
+        leaf_hash: Vec::new(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

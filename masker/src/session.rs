@@ -1,0 +1,136 @@
+//! One membership of the consumer group: from joining to shutdown, a rebalance that fences us, or a setback of the log.
+//!
+//! Outputs and positions are committed as one transaction. When it is not known whether a commit happened, the session
+//! ends and the next one begins where the log says.
+
+use std::{collections::HashMap, error::Error, sync::Arc, time::Duration};
+
+use bus::{Bus, CommitError, Consumer, Delivery, Partition};
+use schemas::{Clock, Timestamp, topic};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, GROUP, RETRY_MILLISECONDS_MIN, outputs::Outputs, partition::Reading, row::Masker, stream::Limits};
+
+/// How often silent streams are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+pub(crate) struct Stage {
+    pub(crate) config: Config,
+    pub(crate) masker: Arc<Masker>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Clock,
+    pub(crate) ready: watch::Sender<Option<String>>,
+}
+
+/// Why a session ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Setback {
+    #[error("the frames cannot be read")]
+    Log(#[from] bus::Error),
+    #[error("the records cannot be committed")]
+    Commit(#[from] CommitError),
+    #[error("a task of the masker failed")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+struct Session<'a> {
+    stage: &'a Stage,
+    consumer: Box<dyn Consumer>,
+    readings: HashMap<Partition, Reading>,
+}
+
+impl Setback {
+    pub(crate) fn is_rebalance(&self) -> bool {
+        matches!(self, Setback::Commit(CommitError::Fenced))
+    }
+
+    /// The error and its causes, in one line.
+    pub(crate) fn chain(&self) -> String {
+        let (mut text, mut cause) = (self.to_string(), self.source());
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl Stage {
+    /// Resolves well at shutdown only. `pause` is set back as soon as something was committed.
+    pub(crate) async fn session(&self, shutdown: &CancellationToken, pause: &mut u64) -> Result<(), Setback> {
+        let consumer = self.bus.consumer(GROUP, &[topic::FRAMES]).await?;
+        let mut session = Session { stage: self, consumer, readings: HashMap::new() };
+        self.ready.send_replace(None);
+        let mut sweep = interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = sweep.tick() => session.sweep((self.clock)()).await?,
+                delivery = session.consumer.next() => session.take(delivery?, pause).await?,
+            }
+        }
+        Ok(session.consumer.close().await?)
+    }
+}
+
+impl Session<'_> {
+    async fn take(&mut self, delivery: Delivery, pause: &mut u64) -> Result<(), Setback> {
+        match delivery {
+            Delivery::Assigned(positions) => {
+                let limits = self.stage.config.limits();
+                self.readings.extend(positions.iter().map(|at| (at.at.clone(), Reading::resume(at, limits))));
+            }
+            Delivery::Revoked(partitions) => partitions.iter().for_each(|at| drop(self.readings.remove(at))),
+            Delivery::Messages(at, messages) => {
+                let masker = self.stage.masker.clone();
+                self.work(&at, move |reading| reading.take(&messages, &masker), true).await?;
+                *pause = RETRY_MILLISECONDS_MIN;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(&mut self, now: Timestamp) -> Result<(), Setback> {
+        for at in self.readings.keys().cloned().collect::<Vec<_>>() {
+            let masker = self.stage.masker.clone();
+            self.work(&at, move |reading| reading.sweep(now, &masker), false).await?;
+        }
+        Ok(())
+    }
+
+    /// Masks on a thread that may be busy for long, then commits. Without outputs there is only something to commit
+    /// when the position moved.
+    async fn work(
+        &mut self,
+        at: &Partition,
+        step: impl FnOnce(&mut Reading) -> Outputs + Send + 'static,
+        moved: bool,
+    ) -> Result<(), Setback> {
+        let Some(mut reading) = self.readings.remove(at) else { return Ok(()) };
+        let (reading, outputs) = tokio::task::spawn_blocking(move || {
+            let outputs = step(&mut reading);
+            (reading, outputs)
+        })
+        .await?;
+        if moved || !outputs.is_empty() {
+            self.consumer.commit(&[reading.position()], outputs.into_messages()).await?;
+        }
+        self.readings.insert(at.clone(), reading);
+        Ok(())
+    }
+}
+
+impl Config {
+    fn limits(&self) -> Limits {
+        Limits {
+            silence_us: i64::try_from(self.stream_silence_seconds_max.saturating_mul(1_000_000)).unwrap_or(i64::MAX),
+            bytes_max: self.stream_bytes_max,
+            open_max: self.open_streams_max,
+        }
+    }
+}
