@@ -32,17 +32,18 @@ fn main() -> Result<()> {
     // The other processes of the measurement are this program again.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => measure(),
+        [] => measure(rounds::ROUNDS),
+        ["--rounds", rounds] => measure(rounds.parse()?),
         [upstream::ROLE] => upstream::serve(),
         [pass_through::ROLE, to] => pass_through::serve(to.parse()?),
         _ => bail!("unknown arguments: {arguments:?}"),
     }
 }
 
-fn measure() -> Result<()> {
+fn measure(rounds: usize) -> Result<()> {
     process::ensure_files(streams::FILES_MIN)?;
     println!("{}", report::machine()?);
-    println!("{}", report::calls(&rounds::measure()?));
+    println!("{}", report::calls(&rounds::measure(rounds)?));
     println!("{}", report::streams(&streams::measure()?));
     Ok(())
 }

@@ -40,6 +40,7 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
         #[cfg(feature = "all")]
         Command::Up => {
             let (data, configuration) = fresh(&place)?;
+            wiring::check(&configuration).map_err(Failure::Usage)?;
             crate::up::command(&data, &configuration).await
         }
         #[cfg(feature = "demo")]

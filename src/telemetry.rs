@@ -1,5 +1,7 @@
 //! What the program says of itself: log lines on standard error, metrics for Prometheus.
 
+use std::io::IsTerminal;
+
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -12,7 +14,11 @@ const SECONDS_BUCKETS: [f64; 14] =
 pub fn install_log() {
     let quiet = "warn,rmcp=off,hansard=info,hansard_ingress=info,hansard_masker=info,hansard_approver=info,hansard_archiver=info,hansard_query=info,hansard_bus=info,hansard_identity=info,hansard_recorder=info";
     let filter = EnvFilter::try_from_env("HANSARD_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let colours = std::io::stderr().is_terminal();
+    // A line that cannot be written, as on a full disk, is dropped: complaining about it on the same standard error
+    // would panic in the middle of a call.
+    let lines = tracing_subscriber::fmt().log_internal_errors(false);
+    lines.with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
 }
 
 pub fn install_metrics() -> Result<PrometheusHandle> {

@@ -30,6 +30,10 @@ use crate::{
     wiring::{self, Ground},
 };
 
+/// How long an answer for people or machines may still take when the program ends. Whoever never ends a request must
+/// not take the time that masker and archiver need.
+const PAGES_DRAIN: Duration = Duration::from_secs(3);
+
 /// The roles while they run.
 pub struct Running {
     pub addresses: Addresses,
@@ -92,7 +96,7 @@ impl Running {
     pub async fn stop(self) -> Result<()> {
         let deadline = tokio::time::Instant::now() + self.drain;
         self.data.withdraw_addresses();
-        let mut late = Vec::new();
+        let (mut late, mut failed) = (Vec::new(), None);
         for role in self.roles {
             if role.name == "masker"
                 && let Err(error) = self.ground.recorder.lifecycle("lifecycle/stopped", String::new()).await
@@ -100,15 +104,19 @@ impl Running {
                 warn!(error = %error, "the stop could not be recorded");
             }
             role.stop.cancel();
-            match tokio::time::timeout_at(deadline, role.task).await {
-                Ok(end) => end.context("a role panicked")?.with_context(|| format!("the role {} failed", role.name))?,
-                Err(_) => late.push(role.name),
+            let Ok(end) = tokio::time::timeout_at(deadline, role.task).await else {
+                late.push(role.name);
+                continue;
+            };
+            if let Err(error) = end.context("it panicked").and_then(|end| end) {
+                // The roles behind it are still to be drained.
+                failed.get_or_insert(error.context(format!("the role {} failed", role.name)));
             }
         }
         if !late.is_empty() {
             warn!(roles = late.join(", "), "stopped before all was drained; the next start goes on from here");
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 
@@ -248,10 +256,14 @@ impl Start<'_> {
 }
 
 fn serve(name: &'static str, listener: TcpListener, pages: Router, stop: CancellationToken) -> Role {
-    let stopped = stop.clone().cancelled_owned();
+    let (stopped, cut) = (stop.clone().cancelled_owned(), stop.clone().cancelled_owned());
     let task = tokio::spawn(async move {
         let service = pages.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(stopped).await.context("the listener failed")
+        let serving = axum::serve(listener, service).with_graceful_shutdown(stopped);
+        tokio::select! {
+            served = serving => served.context("the listener failed"),
+            () = async { cut.await; tokio::time::sleep(PAGES_DRAIN).await } => Ok(()),
+        }
     });
     Role { name, stop, task }
 }

@@ -2,13 +2,24 @@
 //!
 //! What needs a tool that is not there says `skipped: why`; under `CI=true` it fails instead.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a test program")]
+
+#[expect(unreachable_pub, reason = "a test has no outside")]
 mod end_to_end {
+    mod approvals;
     mod bad_input;
+    mod browser;
+    mod bucket;
+    mod clouds;
     mod commands;
+    mod doors;
+    mod keys;
     mod parts;
     mod pipeline;
     mod program;
     mod real_parts;
     mod scene;
+    mod secrets;
+    mod starts;
     mod upstream;
 }

@@ -12,10 +12,10 @@ use axum::{
     routing::post,
 };
 use identity::Refused;
-use maud::html;
+use pages::Room;
 use url::Url;
 
-use crate::{Approver, answer::Refusal, api::BODY_BYTES_MAX, caller::COOKIE, page};
+use crate::{Approver, answer::Refusal, api::BODY_BYTES_MAX, caller::COOKIE};
 
 /// Browsers keep cookies of up to 4096 bytes, name and attributes included.
 const TOKEN_BYTES_MAX: usize = 3800;
@@ -54,23 +54,12 @@ async fn end(headers: HeaderMap) -> Response {
 
 /// The sign-in form, and what was wrong with the last try.
 pub(crate) fn ask(refused: &Refused) -> Response {
-    let body = html! {
-        h1 { "Sign in" }
-        @if *refused != Refused::Missing {
-            p.refusal role="alert" { "You were not signed in: " (refused) "." }
-        }
-        form method="post" action="/session" {
-            label for="token" { "Your token" }
-            textarea id="token" name="token" class="mono" rows="6" required autocomplete="off" spellcheck="false" {}
-            p.hint { "A JWT of your issuer; on your own machine, what " code { "hansard token" } " prints." }
-            button { "Sign in" }
-        }
-    };
     let status = match refused {
         Refused::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNAUTHORIZED,
     };
-    page::document(status, "Sign in", None, &body)
+    let wrong = (*refused != Refused::Missing).then(|| refused.to_string());
+    pages::sign_in(status, Room::Approvals, wrong.as_deref())
 }
 
 /// Was the form sent by a page of ours? Browsers always say where a POST comes from; `SameSite` alone would let pages

@@ -66,7 +66,7 @@ impl CommitLog {
     /// Adds `entry` if it still continues the log. An error leaves open whether it was added.
     pub(crate) async fn append(&mut self, entry: &CommitEntry) -> Result<Appended, Setback> {
         let bytes = entry.to_json();
-        loop {
+        while self.continues(entry) {
             let path = Path::from(entry_path(self.length));
             match store::create(&*self.store, &path, bytes.clone()).await {
                 Ok(()) => {

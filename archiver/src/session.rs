@@ -25,6 +25,8 @@ use crate::{
     store,
 };
 
+/// At the end, a log that gives nothing for so long has nothing more to give.
+const QUIET: Duration = Duration::from_millis(500);
 /// How often the metrics are brought up to date when nothing happens.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -62,11 +64,24 @@ impl<'a> Session<'a> {
             self.report();
             let wake = self.wake_at();
             tokio::select! {
-                () = shutdown.cancelled() => return self.seal_all().await,
+                () = shutdown.cancelled() => return self.drain().await,
                 () = tokio::time::sleep_until(wake) => {}
                 delivery = self.consumer.next() => self.take(delivery?).await?,
             }
         }
+    }
+
+    /// Archives what the log holds when the end comes, so that a clean stop leaves nothing behind.
+    async fn drain(&mut self) -> Result<(), Setback> {
+        let mut ends = BTreeMap::new();
+        for number in self.places.keys().copied() {
+            ends.insert(number, self.deps.bus.reader().bounds(&records(number)).await?.end);
+        }
+        while self.buffers().any(|(number, buffer)| Some(&buffer.next_offset()) < ends.get(&number)) {
+            let Ok(delivery) = tokio::time::timeout(QUIET, self.consumer.next()).await else { break };
+            self.take(delivery?).await?;
+        }
+        self.seal_all().await
     }
 
     async fn take(&mut self, delivery: Delivery) -> Result<(), Setback> {

@@ -88,10 +88,15 @@ fn throughput_row(text: &mut String, measured: &rounds::Measured, (way, length, 
     let own = median(turns(way).map(Turn::own_cpu_us).collect());
     let others = median(turns(way).map(Turn::others_cpu_us).collect());
     let sustained = median(turns(way).map(Turn::sustained_rate).collect());
+    let behind = turns(way).any(|turn| turn.catch_up == rounds::CATCH_UP_MAX);
     let (sustained, cpu, per_second) = match way {
         Way::Direct => Default::default(),
         Way::PassThrough => (String::new(), format!("{own:.0}"), format!("{:.0}", 1e6 / own)),
-        Way::Hansard => (format!("{sustained:.0}"), format!("{own:.0}"), format!("{:.0}", 1e6 / own)),
+        Way::Hansard => (
+            format!("{}{sustained:.0}", if behind { "< " } else { "" }),
+            format!("{own:.0}"),
+            format!("{:.0}", 1e6 / own),
+        ),
     };
     let _ = writeln!(
         text,

@@ -21,15 +21,15 @@ use super::{
 };
 
 /// An odd number, for the medians.
-const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: usize = 3;
 pub(crate) const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
 const WARM_UP: Duration = Duration::from_millis(300);
 const WINDOW: Duration = Duration::from_millis(1500);
 /// A process that takes no more than this of every look is idle.
 const IDLE: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(100);
-/// How long `hansard up` may take to catch up.
-const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+/// How long `hansard up` gets to catch up.
+pub(crate) const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -74,12 +74,12 @@ struct Ground {
     token: String,
 }
 
-pub(crate) fn measure() -> Result<Measured> {
+pub(crate) fn measure(rounds: usize) -> Result<Measured> {
     let began = Instant::now();
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let ground = Ground::start(folder.path())?;
     let (mut turns, mut appends) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for length in message::LENGTHS {
             appends.extend(disk::appends(folder.path())?);
             for connections in CONNECTIONS {
@@ -159,7 +159,7 @@ impl Ground {
     }
 }
 
-/// Until the process is idle: how long, and with what CPU time.
+/// Until the process is idle, or for [`CATCH_UP_MAX`]: how long, and with what CPU time.
 fn catch_up(process: u32) -> Result<(Duration, Duration)> {
     let (began, first) = (Instant::now(), process::cpu(process)?);
     let mut last = first;
@@ -169,7 +169,9 @@ fn catch_up(process: u32) -> Result<(Duration, Duration)> {
         if now - last <= IDLE {
             return Ok((began.elapsed() - LOOK, last - first));
         }
-        ensure!(began.elapsed() < CATCH_UP_MAX, "hansard up has not caught up after {CATCH_UP_MAX:?}");
+        if began.elapsed() >= CATCH_UP_MAX {
+            return Ok((CATCH_UP_MAX, now - first));
+        }
         last = now;
     }
 }

@@ -107,7 +107,7 @@ impl Default for Limits {
             stream_idle_seconds_max: 3600,
             answer_after_disconnect_seconds_max: 300,
             connections_max: 4096,
-            drain_seconds_max: 30,
+            drain_seconds_max: 15,
             hold_keepalive_seconds: 15,
             holds_max: 1000,
             sessions_max: 10_000,

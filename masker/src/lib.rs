@@ -8,6 +8,7 @@
 //! log does not hold (see `partition`).
 
 mod evidence;
+mod note;
 mod open;
 mod outputs;
 mod partition;

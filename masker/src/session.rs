@@ -9,7 +9,7 @@ use bus::{Bus, CommitError, Consumer, Delivery, Partition};
 use schemas::{Clock, Timestamp, topic};
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,10 @@ use crate::{Config, GROUP, RETRY_MILLISECONDS_MIN, outputs::Outputs, partition::
 
 /// How often silent streams are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
+/// At the end, a log that gives nothing for so long has nothing more to give.
+const QUIET: Duration = Duration::from_millis(500);
+/// How long the end may take.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
 
 pub(crate) struct Stage {
     pub(crate) config: Config,
@@ -74,7 +78,10 @@ impl Stage {
                 delivery = session.consumer.next() => session.take(delivery?, pause).await?,
             }
         }
-        Ok(session.consumer.close().await?)
+        // What is left after that is masked by the next start.
+        let drained = timeout(DRAIN_MAX, session.drain(pause)).await.unwrap_or(Ok(()));
+        session.consumer.close().await?;
+        drained
     }
 }
 
@@ -95,10 +102,34 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Masks what the log holds when the end comes, so that a clean stop leaves nothing sealed behind.
+    async fn drain(&mut self, pause: &mut u64) -> Result<(), Setback> {
+        let ends = self.ends().await?;
+        let behind = |readings: &HashMap<Partition, Reading>| {
+            ends.iter().any(|(at, end)| readings.get(at).is_some_and(|reading| reading.next() < *end))
+        };
+        while behind(&self.readings) {
+            let Ok(delivery) = timeout(QUIET, self.consumer.next()).await else { break };
+            self.take(delivery?, pause).await?;
+        }
+        Ok(())
+    }
+
+    async fn ends(&mut self) -> Result<Vec<(Partition, u64)>, Setback> {
+        let reader = self.stage.bus.reader();
+        let mut ends = Vec::new();
+        for at in self.readings.keys() {
+            ends.push((at.clone(), reader.bounds(at).await?.end));
+        }
+        Ok(ends)
+    }
+
     async fn sweep(&mut self, now: Timestamp) -> Result<(), Setback> {
-        for at in self.readings.keys().cloned().collect::<Vec<_>>() {
+        let open = self.readings.iter().filter(|(_, reading)| reading.has_open());
+        for at in open.map(|(at, _)| at.clone()).collect::<Vec<_>>() {
+            let end = self.stage.bus.reader().bounds(&at).await?.end;
             let masker = self.stage.masker.clone();
-            self.work(&at, move |reading| reading.sweep(now, &masker), false).await?;
+            self.work(&at, move |reading| reading.sweep(now, end, &masker), false).await?;
         }
         Ok(())
     }

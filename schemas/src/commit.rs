@@ -81,6 +81,8 @@ pub enum EntryError {
     Malformed(#[from] serde_json::Error),
     #[error("the entry has version {0}, newer than this build can read; use a newer build")]
     Newer(u32),
+    #[error("the entry says that it follows offset {prev} and starts at {start}; it was altered")]
+    Contradictory { prev: u64, start: u64 },
 }
 
 /// The entry as it is stored.
@@ -129,6 +131,10 @@ impl CommitEntry {
             return Err(EntryError::Newer(version));
         }
         let stored: Stored = serde_json::from_slice(bytes)?;
+        let (prev, start) = (stored.prev_next_offset, stored.batch.start_offset);
+        if prev != start {
+            return Err(EntryError::Contradictory { prev, start });
+        }
         Ok(CommitEntry {
             batch: stored.batch,
             object: stored.object,
@@ -235,10 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_or_another_kind_is_refused() {
+    fn a_newer_version_another_kind_or_a_contradiction_is_refused() {
         let text = String::from_utf8(entry().to_json()).expect("JSON");
         let newer = text.replace("\"version\":1", "\"version\":2");
         assert!(matches!(CommitEntry::from_json(newer.as_bytes()), Err(EntryError::Newer(2))));
+        let altered = text.replace("\"start_offset\":41", "\"start_offset\":40");
+        assert!(matches!(CommitEntry::from_json(altered.as_bytes()), Err(EntryError::Contradictory { .. })));
         let other = text.replace("\"entry\":\"batch\"", "\"entry\":\"rewrite\"");
         assert!(matches!(CommitEntry::from_json(other.as_bytes()), Err(EntryError::Malformed(_))));
     }

@@ -146,6 +146,65 @@ impl Redaction {
     }
 }
 
+impl Record {
+    /// A record that says nothing yet but what it is and when.
+    pub fn new(record_id: RecordId, exchange_id: ExchangeId, kind: RecordKind, at: Timestamp) -> Record {
+        Record {
+            record_id,
+            exchange_id,
+            conversation_id: None,
+            leg_of: None,
+            kind,
+            direction: Direction::Internal,
+            occurred_at: at,
+            recorded_at: at,
+            duration_us: None,
+            first_byte_us: None,
+            principal_id: None,
+            issuer: None,
+            subject: None,
+            name: None,
+            groups: Vec::new(),
+            agent: None,
+            act: Vec::new(),
+            auth_method: None,
+            source_ip: None,
+            connection: None,
+            upstream: None,
+            emitter_id: None,
+            emitter_epoch: None,
+            emitter_seq: None,
+            protocol: None,
+            method: None,
+            target: None,
+            target_digest: None,
+            arguments_digest: None,
+            model: None,
+            usage: None,
+            verdict: None,
+            rule: None,
+            policy_id: None,
+            approval_id: None,
+            outcome: None,
+            transport_status: None,
+            rpc_code: None,
+            is_error: None,
+            error: None,
+            redactions: Vec::new(),
+            ruleset_id: None,
+            redaction_status: RedactionStatus::Clean,
+            body: None,
+            body_bytes: 0,
+            truncated: false,
+            trace_id: None,
+            span_id: None,
+            salts: Vec::new(),
+            commitments: Vec::new(),
+            leaf_hash: Vec::new(),
+        }
+    }
+}
+
 impl RecordKind {
     pub const ALL: [RecordKind; 7] = [
         RecordKind::Request,

@@ -1,4 +1,5 @@
-//! Real MCP servers, clients, an OIDC provider and DuckDB, from npm and PyPI, in a cache folder outside the tree.
+//! Real MCP servers, clients, an OIDC provider, object stores, a browser and DuckDB, from npm, PyPI and Debian, in a
+//! cache folder outside the tree.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -6,6 +7,7 @@ use std::{
     hash::{Hash, Hasher},
     io::{BufRead, BufReader},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -29,8 +31,32 @@ impl Drop for Running {
 /// The folder with `node_modules` and `venv`, or why there is none.
 pub fn installed() -> Option<&'static Path> {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match FOLDER.get_or_init(install) {
-        Ok(folder) => Some(folder),
+    given(FOLDER.get_or_init(install)).map(PathBuf::as_path)
+}
+
+/// A browser of this machine, or why there is none. Root installs it where it is missing.
+pub fn chromium() -> Option<&'static str> {
+    const CHROMIUM: &str = "/usr/bin/chromium";
+    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
+    let find = || if Path::new(CHROMIUM).exists() { Ok(()) } else { install_chromium() };
+    given(FOUND.get_or_init(find)).map(|()| CHROMIUM)
+}
+
+fn install_chromium() -> Result<(), String> {
+    if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
+        return Err("no /usr/bin/chromium, and only root can install it".to_owned());
+    }
+    let apt = |arguments: &[&str]| {
+        run(Command::new("timeout").args(["300", "apt-get"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update"])?;
+    apt(&["install", "-y", "--no-install-recommends", "chromium"])
+}
+
+/// What was found, or the word that the test is skipped, which CI does not accept.
+fn given<T>(found: &Result<T, String>) -> Option<&T> {
+    match found {
+        Ok(found) => Some(found),
         Err(why) if env::var_os("CI").is_some() => panic!("needed in CI: {why}"),
         Err(why) => {
             println!("skipped: {why}");
@@ -84,19 +110,42 @@ fn run(command: &mut Command) -> Result<(), String> {
 
 /// The reference server on a free port.
 pub fn server_everything(parts: &Path) -> (Running, SocketAddr) {
+    let mut command = Command::new("node");
+    command.args(["node_modules/@modelcontextprotocol/server-everything/dist/index.js", "streamableHttp"]);
+    listening(parts, |port| command.env("PORT", port))
+}
+
+/// S3 on a free port, without a bucket.
+pub fn s3(parts: &Path) -> (Running, SocketAddr) {
+    let mut command = Command::new(parts.join("venv/bin/python"));
+    command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p"]);
+    listening(parts, |port| command.arg(port))
+}
+
+/// The account that Azurite is told to have, and its key.
+pub const AZURE_ACCOUNT: &str = "testing";
+pub const AZURE_KEY: &str = "dGVzdGluZw==";
+
+/// Azure's blobs on a free port with one container, and the endpoint of the account.
+pub fn azure_blobs(parts: &Path, container: &str) -> (Running, String) {
+    let mut command = Command::new("node");
+    command.args(["node_modules/azurite/dist/src/blob/main.js", "--inMemoryPersistence", "--skipApiVersionCheck"]);
+    command.args(["--disableTelemetry", "--silent", "--blobHost", "127.0.0.1", "--blobPort"]);
+    command.env("AZURITE_ACCOUNTS", format!("{AZURE_ACCOUNT}:{AZURE_KEY}"));
+    let (running, address) = listening(parts, |port| command.arg(port));
+    let endpoint = format!("http://{address}/{AZURE_ACCOUNT}");
+    json(parts, "node", &["container.mjs", &endpoint, container, AZURE_ACCOUNT, AZURE_KEY], None);
+    (running, endpoint)
+}
+
+/// Starts a server that is told its port, and waits until it listens there.
+fn listening<'a>(parts: &Path, command: impl FnOnce(&str) -> &'a mut Command) -> (Running, SocketAddr) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = Command::new("node")
-        .args(["node_modules/@modelcontextprotocol/server-everything/dist/index.js", "streamableHttp"])
-        .env("PORT", port.to_string())
-        .current_dir(parts)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let (running, address) = (Running(child), SocketAddr::from(([127, 0, 0, 1], port)));
+    let command = command(&port.to_string()).current_dir(parts).stdout(Stdio::null()).stderr(Stdio::null());
+    let (running, address) = (Running(command.spawn().unwrap()), SocketAddr::from(([127, 0, 0, 1], port)));
     let until = Instant::now() + PATIENCE;
     while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < until, "server-everything does not listen");
+        assert!(Instant::now() < until, "{command:?} does not listen");
         std::thread::yield_now();
     }
     (running, address)

@@ -26,11 +26,22 @@ pub struct Scene {
 impl Scene {
     /// `configuration`: TOML beside the connection `c`; keys of the root first.
     pub async fn open(configuration: &str) -> Scene {
-        let upstream = Upstream::start().await;
+        Scene::before(Upstream::start().await, configuration)
+    }
+
+    fn before(upstream: Upstream, configuration: &str) -> Scene {
         let place = Place::new(&format!("{configuration}{}", connection(upstream.address)));
         let running = place.start();
         let ada = place.token("ada", &["platform"]);
         Scene { place, running, upstream, ada }
+    }
+
+    /// With a second connection `plain` to the same server's `/files`, and more keys of it.
+    pub async fn open_beside(connection: &str) -> Scene {
+        let upstream = Upstream::start().await;
+        let plain =
+            format!("[[connection]]\nname = \"plain\"\nupstream = \"http://{}/files\"\n{connection}", upstream.address);
+        Scene::before(upstream, &plain)
     }
 
     pub async fn call(&self, tool: &str, arguments: Value) -> Answer {
@@ -90,7 +101,8 @@ impl Scene {
 /// Rows in the Parquet that the commit log names.
 pub fn archived_rows(place: &Place) -> u64 {
     let commits = files(&place.data().join("archive/log/commits"));
-    let rows = |commit| serde_json::from_slice::<Value>(&std::fs::read(commit).unwrap()).unwrap()["rows"].as_u64().unwrap();
+    let rows =
+        |commit| serde_json::from_slice::<Value>(&std::fs::read(commit).unwrap()).unwrap()["rows"].as_u64().unwrap();
     commits.into_iter().map(rows).sum()
 }
 
@@ -111,4 +123,9 @@ pub fn check_nowhere(place: &Place, secrets: &[&str], canary: &str) {
             assert!(!found, "{secret} stands in {}", file.display());
         }
     }
+}
+
+/// The message that a row holds.
+pub fn body(row: &Value) -> Value {
+    serde_json::from_str(row["body"].as_str().unwrap_or_else(|| panic!("no body: {row:#?}"))).unwrap()
 }

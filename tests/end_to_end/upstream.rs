@@ -4,14 +4,13 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -52,7 +51,11 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = Upstream { address, seen: Arc::default(), steps: Arc::new(Semaphore::new(0)) };
-        let pages = Router::new().route("/mcp", post(answer)).with_state(upstream.clone());
+        let pages = Router::new()
+            .route("/mcp", post(answer))
+            .route("/files/pieces", post(pieces))
+            .fallback(echo)
+            .with_state(upstream.clone());
         tokio::spawn(async move { axum::serve(listener, pages).await });
         upstream
     }
@@ -90,6 +93,22 @@ pub fn absent() -> (TcpSocket, SocketAddr) {
     (socket, address)
 }
 
+/// Says what was asked of it, as text.
+async fn echo(State(upstream): State<Upstream>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    upstream.seen.lock().unwrap().push(Seen { headers, body: body.clone() });
+    format!("{method} {uri} {}", String::from_utf8_lossy(&body)).into_response()
+}
+
+/// Sends a body back in pieces of five bytes.
+async fn pieces(body: Bytes) -> Response {
+    let pieces: Vec<Bytes> = body.chunks(5).map(Bytes::copy_from_slice).collect();
+    let pieces = stream::iter(pieces).then(|piece| async {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(piece)
+    });
+    ([("content-type", "text/plain")], Body::from_stream(pieces)).into_response()
+}
+
 async fn answer(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
     upstream.seen.lock().unwrap().push(Seen { headers, body: body.clone() });
     let message: Value = serde_json::from_slice(&body).unwrap();
@@ -102,15 +121,20 @@ async fn answer(State(upstream): State<Upstream>, headers: HeaderMap, body: Byte
     }
     let arguments = &message["params"]["arguments"];
     let events = arguments["events"].as_u64().unwrap_or(3);
+    // What the caller wants to hear again, where the tool has something to say.
+    let note = arguments["note"].as_str().unwrap_or_default();
     match message["params"]["name"].as_str() {
-        Some("stream") => event_stream(&id, events, None),
-        Some("step") => event_stream(&id, events, Some(upstream.steps)),
+        Some("stream") => event_stream(&id, events, note, None),
+        Some("step") => event_stream(&id, events, note, Some(upstream.steps)),
         Some("hang") => std::future::pending().await,
         Some("garbage") => ([("content-type", "application/json")], "{\"jsonrpc\": tru").into_response(),
         Some("reset") => cut_off(),
-        Some("fail") => (StatusCode::INTERNAL_SERVER_ERROR, "the server is on fire").into_response(),
-        Some("tool-error") => tool_result(&id, "no such order", true),
-        Some("rpc-error") => rpc_error(&id),
+        Some("fail") => (StatusCode::INTERNAL_SERVER_ERROR, format!("the server is on fire{note}")).into_response(),
+        Some("tool-error") => tool_result(&id, &format!("no such order{note}"), true),
+        Some("rpc-error") => rpc_error(&id, note),
+        Some("large") => {
+            tool_result(&id, &"many words ".repeat(arguments["words"].as_u64().unwrap_or(1) as usize), false)
+        }
         _ => tool_result(&id, &arguments.to_string(), false),
     }
 }
@@ -127,23 +151,26 @@ fn tool_result(id: &Value, text: &str, is_error: bool) -> Response {
     ([("content-type", "application/json")], message.to_string()).into_response()
 }
 
-fn rpc_error(id: &Value) -> Response {
-    let message = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32602, "message": "no such tool" } });
+fn rpc_error(id: &Value, note: &str) -> Response {
+    let message =
+        json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32602, "message": format!("no such tool{note}") } });
     ([("content-type", "application/json")], message.to_string()).into_response()
 }
 
 /// Progress notifications, then the answer. With `steps`, each waits until the test lets it go.
-fn event_stream(id: &Value, events: u64, steps: Option<Arc<Semaphore>>) -> Response {
+fn event_stream(id: &Value, events: u64, note: &str, steps: Option<Arc<Semaphore>>) -> Response {
     let done = json!({ "jsonrpc": "2.0", "id": id, "result": { "content": [{ "type": "text", "text": "done" }] } });
     let messages = (1..=events).map(|step| {
-        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": step } })
+        let params = json!({ "progressToken": 1, "progress": step, "message": note });
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })
     });
-    let events = stream::iter(messages.chain([done])).then(move |message| {
+    let messages: Vec<Value> = messages.chain([done]).collect();
+    let events = stream::iter(messages).then(move |message| {
         let steps = steps.clone();
         async move {
             match steps {
                 Some(steps) => steps.acquire().await.unwrap().forget(),
-                None => tokio::time::sleep(Duration::from_millis(5)).await,
+                None => tokio::task::yield_now().await,
             }
             Ok::<_, Infallible>(format!("event: message\ndata: {message}\n\n"))
         }
@@ -151,8 +178,12 @@ fn event_stream(id: &Value, events: u64, steps: Option<Arc<Semaphore>>) -> Respo
     ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response()
 }
 
-/// A stream that breaks off in the middle of an event.
+/// A stream that breaks off in the middle of an event. What came before it is on its way when it does.
 fn cut_off() -> Response {
     let pieces = [Ok("event: message\ndata: {\"jsonrpc\":\"2.0\",\"met"), Err(std::io::Error::other("cut"))];
-    ([("content-type", "text/event-stream")], Body::from_stream(stream::iter(pieces))).into_response()
+    let pieces = stream::iter(pieces).then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    });
+    ([("content-type", "text/event-stream")], Body::from_stream(pieces)).into_response()
 }

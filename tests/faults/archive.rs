@@ -34,6 +34,11 @@ pub(crate) fn read(folder: &Path) -> Vec<Record> {
     rows
 }
 
+/// Rows that the commit log names, also while an archiver is at work.
+pub(crate) fn count(folder: &Path) -> u64 {
+    entries(folder).iter().map(|entry| entry.batch.rows).sum()
+}
+
 /// Entries are dense, and nothing else lies among them.
 fn entries(folder: &Path) -> Vec<CommitEntry> {
     if !folder.join(COMMITS).is_dir() {

@@ -71,7 +71,7 @@ fn check_calls(what: &str, known: &Known, rows: &[Record]) {
     }
     for (id, answer) in &known.given.answers {
         let found = responses.get(id).map_or(&[][..], Vec::as_slice);
-        assert_eq!(found, [answer.clone()], "{what}: a caller got the answer to {id}");
+        assert_eq!(found, std::slice::from_ref(answer), "{what}: a caller got the answer to {id}");
         assert!(once.contains(id), "{what}: the upstream never saw {id}, and a caller got an answer");
     }
     let twice: Vec<_> = requests.iter().chain(&responses).filter(|(_, bodies)| bodies.len() > 1).collect();

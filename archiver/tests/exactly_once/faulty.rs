@@ -18,7 +18,7 @@ use crate::record::Chance;
 
 #[derive(Debug)]
 pub(crate) struct Faulty {
-    kept: Arc<dyn ObjectStore>,
+    pub(crate) kept: Arc<dyn ObjectStore>,
     /// None when it is healed.
     chance: Mutex<Option<Chance>>,
     late: Mutex<JoinSet<()>>,

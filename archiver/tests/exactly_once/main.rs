@@ -55,43 +55,49 @@ async fn run(bus: Arc<dyn Bus>, store: Arc<dyn ObjectStore>) {
     archiver::run(config(), deps(&bus, &store).0, CancellationToken::new()).await.expect("the archiver runs");
 }
 
-/// Adds to both partitions: mostly records, some garbage, with gaps between the offsets, from one day to the next.
+/// Adds to every partition: mostly records, some garbage, with gaps between the offsets, from one day to the next.
 fn fill(log: &MemoryLog, chance: &mut Chance, from_us: i64) {
-    for partition in 0..2 {
-        for message in 0..3 {
+    for partition in 0..log.ends().len() {
+        for message in 0..4 {
             let value = if chance.one_in(9) { Bytes::from_static(b"garbage") } else { record::random(chance) };
             log.append(partition, 1 + chance.below(2), from_us + message, value);
         }
     }
 }
 
-/// Two at a time; the second takes the partitions over, and the first may never hear of it.
-async fn live_and_die(bus: &Arc<dyn Bus>, store: &Arc<dyn ObjectStore>, chance: &mut Chance) {
+/// Two archivers at a time; the second takes the partitions over, and the first may never hear of it. Ends when both
+/// are dead or have nothing left to do.
+async fn live_and_die(bus: &Arc<dyn Bus>, world: &Arc<Faulty>, chance: &mut Chance) {
     let mut archivers = JoinSet::new();
     for _ in 0..2 {
-        let polls_max = 20 + chance.below(400);
-        archivers.spawn(Mortal::new(run(bus.clone(), store.clone()), polls_max));
+        let polls_max = 20 + chance.below(300);
+        archivers.spawn(Mortal::new(run(bus.clone(), world.clone()), polls_max));
     }
-    while let Some(ended) = archivers.join_next().await {
-        ended.expect("no panic");
+    let dead = async {
+        while let Some(ended) = archivers.join_next().await {
+            ended.expect("no panic");
+        }
+    };
+    tokio::select! {
+        () = dead => {}
+        () = archive::reaches(&world.kept, archive::ends(bus).await) => {}
     }
 }
 
 async fn survive(seed: u64) {
     let mut chance = Chance::new(seed);
-    let log = Arc::new(MemoryLog::new(2));
+    let log = Arc::new(MemoryLog::new(1 + usize::from(chance.one_in(2))));
     let bus: Arc<dyn Bus> = log.clone();
     let kept: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let faulty = Arc::new(Faulty::new(kept.clone(), seed));
-    let store: Arc<dyn ObjectStore> = faulty.clone();
-    for round in 0..2 {
-        fill(&log, &mut chance, MIDNIGHT_US - 4 + 3 * round);
+    for round in 0..3 {
+        fill(&log, &mut chance, MIDNIGHT_US - 6 + 4 * round);
         log.tell_the_revoked(chance.one_in(2));
-        live_and_die(&bus, &store, &mut chance).await;
+        live_and_die(&bus, &faulty, &mut chance).await;
     }
     faulty.heal().await;
     tokio::select! {
-        () = run(bus, store) => unreachable!("nobody asked it to stop"),
+        () = run(bus, faulty) => unreachable!("nobody asked it to stop"),
         () = archive::reaches(&kept, log.ends()) => {}
         () = tokio::time::sleep(PATIENCE) => panic!("seed {seed}: not archived within {PATIENCE:?}"),
     }

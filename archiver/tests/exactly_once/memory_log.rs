@@ -35,7 +35,9 @@ struct State {
     starts: Vec<u64>,
     committed: Vec<u64>,
     quarantine: Vec<Message>,
-    owner: u64,
+    /// Who lives, in the order of joining; ids are never given twice.
+    members: Vec<u64>,
+    joined: u64,
     silent: bool,
     deliveries: u64,
     /// The last owner has asked for more than there is.
@@ -46,8 +48,10 @@ struct State {
 struct Member {
     log: MemoryLog,
     id: u64,
+    /// Where it reads next in the partitions that it believes to own.
     cursors: Vec<Option<u64>>,
-    assigned: bool,
+    /// It was given partitions before.
+    met: bool,
 }
 
 impl MemoryLog {
@@ -116,6 +120,11 @@ impl MemoryLog {
 }
 
 impl State {
+    /// The last to join of those that live.
+    fn owner(&self) -> u64 {
+        self.members.last().copied().unwrap_or_default()
+    }
+
     fn end(&self, partition: usize) -> u64 {
         self.partitions[partition].last().map_or(self.starts[partition], |message| message.offset + 1)
     }
@@ -125,21 +134,26 @@ impl Member {
     fn step(&mut self) -> Option<Delivery> {
         let log = self.log.clone();
         let mut state = log.state();
-        if !self.assigned {
-            self.assigned = true;
-            self.cursors = state.committed.iter().copied().map(Some).collect();
-            let positions = (0..).zip(&state.committed);
-            let position =
-                |(number, next): (u32, &u64)| Position { at: records(number), next: *next, note: String::new() };
-            return Some(Delivery::Assigned(positions.map(position).collect()));
+        let is_owner = state.owner() == self.id;
+        let lacking: Vec<usize> = (0..self.cursors.len()).filter(|number| self.cursors[*number].is_none()).collect();
+        // The first time whoever joins is given everything, even if another has joined since.
+        if (is_owner || !self.met) && !lacking.is_empty() {
+            self.met = true;
+            return Some(Delivery::Assigned(lacking.into_iter().map(|number| self.assign(&state, number)).collect()));
         }
-        if state.owner != self.id && !state.silent && self.cursors.iter().any(Option::is_some) {
+        if !is_owner && !state.silent && self.cursors.iter().any(Option::is_some) {
             self.cursors.fill(None);
             return Some(Delivery::Revoked((0..).take(self.cursors.len()).map(records).collect()));
         }
         let delivery = self.deliver(&mut state);
         state.drained |= delivery.is_none();
         delivery
+    }
+
+    fn assign(&mut self, state: &State, number: usize) -> Position {
+        let next = state.committed[number];
+        self.cursors[number] = Some(next);
+        Position { at: records(u32::try_from(number).expect("few")), next, note: String::new() }
     }
 
     fn deliver(&mut self, state: &mut State) -> Option<Delivery> {
@@ -155,6 +169,14 @@ impl Member {
             }
         }
         None
+    }
+}
+
+/// However it ends, the log hears of it and hands its partitions on.
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.log.state().members.retain(|id| *id != self.id);
+        self.log.0.changed.notify_waiters();
     }
 }
 
@@ -175,9 +197,12 @@ impl Bus for MemoryLog {
     async fn consumer(&self, _: &str, _: &[&str]) -> Result<Box<dyn Consumer>, Error> {
         tokio::task::yield_now().await;
         let mut state = self.state();
-        state.owner += 1;
+        state.joined += 1;
+        let id = state.joined;
+        state.members.push(id);
+        let cursors = vec![None; state.partitions.len()];
         self.0.changed.notify_waiters();
-        Ok(Box::new(Member { log: self.clone(), id: state.owner, cursors: vec![], assigned: false }))
+        Ok(Box::new(Member { log: self.clone(), id, cursors, met: false }))
     }
 }
 
@@ -232,7 +257,8 @@ impl Consumer for Member {
         tokio::task::yield_now().await;
         assert!(outputs.is_empty(), "the archiver's output is in the store");
         let mut state = self.log.state();
-        if state.owner != self.id {
+        if state.owner() != self.id {
+            positions.iter().for_each(|position| self.cursors[position.at.number as usize] = None);
             return Err(CommitError::Fenced);
         }
         for position in positions {

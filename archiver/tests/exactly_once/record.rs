@@ -1,7 +1,7 @@
 //! Records by chance, reproducible from a seed.
 
 use bytes::Bytes;
-use schemas::{Direction, ExchangeId, Record, RecordId, RecordKind, RedactionStatus, Timestamp, leaf};
+use schemas::{Direction, ExchangeId, Record, RecordId, RecordKind, Timestamp, leaf};
 use uuid::Uuid;
 
 /// Xorshift: enough to be different everywhere, and the same next time.
@@ -63,56 +63,18 @@ pub(crate) fn check_same(found: &[Record], expected: &[Record], seed: u64) {
 
 fn blank(chance: &mut Chance) -> Record {
     Record {
-        record_id: RecordId(chance.uuid()),
-        exchange_id: ExchangeId(chance.uuid()),
-        conversation_id: None,
-        leg_of: None,
-        kind: RecordKind::Request,
         direction: Direction::ToUpstream,
-        occurred_at: Timestamp(1_785_231_000_000_000),
         recorded_at: Timestamp(1_785_231_000_000_001),
-        duration_us: None,
-        first_byte_us: None,
-        principal_id: None,
-        issuer: None,
-        subject: None,
-        name: None,
         groups: vec!["sre".to_owned()],
-        agent: None,
-        act: vec![],
         auth_method: Some("jwt".to_owned()),
-        source_ip: None,
         connection: Some("shop".to_owned()),
-        upstream: None,
-        emitter_id: None,
-        emitter_epoch: None,
-        emitter_seq: None,
-        protocol: None,
         method: Some("tools/call".to_owned()),
-        target: None,
-        target_digest: None,
-        arguments_digest: None,
-        model: None,
-        usage: None,
-        verdict: None,
-        rule: None,
-        policy_id: None,
-        approval_id: None,
-        outcome: None,
-        transport_status: None,
-        rpc_code: None,
-        is_error: None,
-        error: None,
-        redactions: vec![],
-        ruleset_id: None,
-        redaction_status: RedactionStatus::Clean,
-        body: None,
         body_bytes: 0,
-        truncated: false,
-        trace_id: None,
-        span_id: None,
-        salts: vec![],
-        commitments: vec![],
-        leaf_hash: vec![],
+        ..Record::new(
+            RecordId(chance.uuid()),
+            ExchangeId(chance.uuid()),
+            RecordKind::Request,
+            Timestamp(1_785_231_000_000_000),
+        )
     }
 }

@@ -52,7 +52,8 @@ pub type ClockUs = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 #[derive(Clone)]
 pub struct Config {
-    /// The SQLite file; made if it is not there, but not its folder.
+    /// The SQLite file; made if it is not there, but not its folder. SQLite keeps `-wal` and `-shm` beside it, and
+    /// whoever has it open holds a lock on `-open`.
     pub path: PathBuf,
     pub topics: Vec<Topic>,
     /// For the timestamps of messages and their retention; within a partition they never go back, even if it does.

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use hansard_bus::{
-    Bus, Delivery, Message, Partition, Position, Stored, Topic,
+    Bus, CommitError, Delivery, Message, Partition, Position, Stored, Topic,
     embedded::{Config, Embedded},
 };
 
@@ -216,9 +216,24 @@ async fn a_full_disk_refuses_all_that_waits_and_recovers_by_itself() {
         assert!(refused.source.to_string().contains("is full"), "{}", refused.source);
     }
     assert_eq!(kept(&log).await.len(), 1, "reading goes on");
-    log.limit_pages(u32::MAX - 1).await.expect("room again");
+    log.limit_pages(u32::MAX).await.expect("room again");
     assert_eq!(send(&log, vec![0; 100_000]).await, before + 1, "no offset is lost");
     assert_eq!(kept(&log).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_rebalance_does_not_disturb_what_a_member_keeps() {
+    let bench = Bench::new();
+    let log = bench.open().await;
+    let mut one = log.consumer("group", &["t"]).await.expect("it joins");
+    let Ok(Delivery::Assigned(held)) = one.next().await else { panic!("not told first") };
+    let mut two = log.consumer("group", &["t"]).await.expect("it joins");
+    let Ok(Delivery::Assigned(moved)) = two.next().await else { panic!("not told first") };
+    let kept: Vec<Position> = held.into_iter().filter(|position| !moved.contains(position)).collect();
+    assert_eq!((kept.len(), moved.len()), (1, 1));
+    one.commit(&kept, Vec::new()).await.expect("it need not know of the rebalance");
+    assert!(matches!(one.commit(&moved, Vec::new()).await, Err(CommitError::Fenced)));
+    assert_eq!(one.next().await.expect("next"), Delivery::Revoked(vec![moved[0].at.clone()]));
 }
 
 #[tokio::test]
@@ -353,4 +368,17 @@ async fn an_overload_is_refused_and_not_queued_without_end() {
         }
     }
     assert!((1..40).contains(&refused), "{refused} refused");
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_stays_small() {
+    let bench = Bench::new();
+    let log = bench.open().await;
+    let wal = bench.directory.path().join("log.sqlite-wal");
+    let (value, mut largest) = (Bytes::from(vec![0; 512 * 1024]), 0);
+    for _ in 0..128 {
+        send(&log, value.clone()).await;
+        largest = std::fs::metadata(&wal).expect("the write-ahead log").len().max(largest);
+    }
+    assert!(largest < 16 * 1024 * 1024, "{largest} bytes");
 }

@@ -18,7 +18,7 @@ use crate::{
 /// Fewest digits of a number that could be a card.
 const CARD_DIGITS_MIN: usize = 13;
 /// Longest pointer in the evidence, in bytes; what is deeper is told by its parents.
-const POINTER_BYTES_MAX: usize = 512;
+const POINTER_BYTES_MAX: usize = 192;
 
 /// Where the walk is: one for each open container.
 #[derive(Debug)]

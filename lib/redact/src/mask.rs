@@ -16,8 +16,9 @@ use schemas::record::Redaction;
 
 /// Deepest nesting of JSON in strings, and most levels of escapes in text.
 pub(crate) const NESTING_MAX: usize = 8;
-/// Most masked places of one message.
-pub(crate) const REDACTIONS_MAX: usize = 50_000;
+/// Most masked places of one message. With the longest body and the longest pointers, body and evidence together still
+/// fit into one message of the log.
+pub(crate) const REDACTIONS_MAX: usize = 20_000;
 /// How often the masked text is looked at again before the message is withheld.
 const ROUNDS_MAX: usize = 4;
 
@@ -89,10 +90,14 @@ impl<'m> Mask<'m> {
         if !escape::hides(text) {
             return Ok(edits);
         }
+        let plain = escape::decode(text);
+        if plain == text {
+            return Ok(edits);
+        }
         if nesting >= NESTING_MAX {
             return Err(Withheld::TooDeep(NESTING_MAX));
         }
-        let mut hidden = self.plain(&escape::decode(text), nesting + 1)?;
+        let mut hidden = self.plain(&plain, nesting + 1)?;
         edit::lift(&mut hidden, text, 0, false);
         Ok(edit::merge(edits, hidden))
     }

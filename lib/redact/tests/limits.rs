@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use redact::{BODY_BYTES_MAX, Redactor, Withheld};
+use hansard_redact::{BODY_BYTES_MAX, Redactor, Withheld};
 
 fn withheld(body: &[u8]) -> Option<Withheld> {
     Redactor::built_in().redact("body", body).err()
@@ -15,13 +15,13 @@ fn what_cannot_be_masked_safely_is_withheld() {
     assert_eq!(withheld("[".repeat(200).as_bytes()), Some(Withheld::TooDeep(128)));
     let deep = (0..12).fold("[1]".to_owned(), |inner, _| serde_json::to_string(&[inner]).unwrap());
     assert_eq!(withheld(deep.as_bytes()), Some(Withheld::TooDeep(8)));
-    assert_eq!(withheld("a@example.org ".repeat(60_000).as_bytes()), Some(Withheld::Budget));
+    assert_eq!(withheld("a@example.org ".repeat(20_001).as_bytes()), Some(Withheld::Budget));
 }
 
 #[test]
 fn nesting_within_the_limit_is_masked() {
     let nested = (0..6).fold("[\"a@example.org\"]".to_owned(), |inner, _| serde_json::to_string(&[inner]).unwrap());
-    let masked = Redactor::built_in().redact("body", nested.as_bytes()).unwrap();
+    let masked = Redactor::built_in().redact("body", nested.as_bytes()).expect("it can be masked");
     assert_eq!(masked.text, nested.replace("a@example.org", "[REDACTED:email]"));
 }
 
@@ -58,6 +58,8 @@ fn hostile_shapes_cost_no_square() {
         "a@a.",
         "://a:",
         "eyJ",
+        "xoxb-",
+        "xoxb-eyJsk-ghp_AKIA",
         "eyJhbGciOiJIUzI1NiJ9.",
         "1 ",
         "1111 ",
@@ -81,7 +83,7 @@ fn hostile_shapes_cost_no_square() {
         start.elapsed()
     };
     for shape in shapes {
-        let (small, large) = (cost(shape, 20_000), cost(shape, 160_000));
+        let (small, large) = (cost(shape, 8_000), cost(shape, 64_000));
         assert!(large < small * 32 + Duration::from_millis(200), "{shape}: {small:?} and {large:?}");
     }
 }

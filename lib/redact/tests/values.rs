@@ -1,14 +1,14 @@
 //! What is found and what is not, one value at a time, in the places where real traffic has it. Values are put together
 //! at run time, so that nothing here looks like a secret to those who scan sources.
 
-use redact::Redactor;
+use hansard_redact::Redactor;
 
 /// Masks and checks that the value is gone under its rule, in plain text and in every place a message has.
 fn finds(rule: &str, value: &str) {
     let redactor = Redactor::built_in();
     let token = format!("[REDACTED:{rule}]");
-    let quoted = serde_json::to_string(&format!("see {value} there")).unwrap();
-    let nested = serde_json::to_string(&format!("{{\"note\":{quoted}}}")).unwrap();
+    let quoted = serde_json::to_string(&format!("see {value} there")).expect("text is JSON");
+    let nested = serde_json::to_string(&format!("{{\"note\":{quoted}}}")).expect("text is JSON");
     let places = [
         value.to_owned(),
         format!("before {value} after"),
@@ -20,7 +20,7 @@ fn finds(rule: &str, value: &str) {
         escaped(value),
     ];
     for place in places {
-        let redacted = redactor.redact("body", place.as_bytes()).unwrap();
+        let redacted = redactor.redact("body", place.as_bytes()).expect("it can be masked");
         assert!(redacted.text.contains(&token), "{rule} not found in {place}\n  -> {}", redacted.text);
         assert!(!redacted.text.contains(value), "{value} is still in {}", redacted.text);
         assert!(redacted.redactions.iter().all(|redaction| redaction.field == "body" && redaction.action == "redact"));
@@ -34,13 +34,13 @@ fn escaped(value: &str) -> String {
 }
 
 fn leaves(text: &str) {
-    let redacted = Redactor::built_in().redact("body", text.as_bytes()).unwrap();
+    let redacted = Redactor::built_in().redact("body", text.as_bytes()).expect("it can be masked");
     assert_eq!(redacted.text, text);
     assert_eq!(redacted.redactions, []);
 }
 
 fn becomes(text: &str, masked: &str) {
-    assert_eq!(Redactor::built_in().redact("body", text.as_bytes()).unwrap().text, masked, "{text}");
+    assert_eq!(Redactor::built_in().redact("body", text.as_bytes()).expect("it can be masked").text, masked, "{text}");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn aws_secret_keys_under_their_name() {
 #[test]
 fn evidence_names_the_place() {
     let body = r#"{"params":{"items":[{"x":1},{"a/b":"to a@example.org"}]},"t":"{\"k\":\"b@example.org\"}"}"#;
-    let redacted = Redactor::built_in().redact("body", body.as_bytes()).unwrap();
+    let redacted = Redactor::built_in().redact("body", body.as_bytes()).expect("it can be masked");
     let pointers: Vec<_> = redacted.redactions.iter().map(|redaction| redaction.pointer.as_str()).collect();
     assert_eq!(pointers, ["/params/items/1/a~1b", "/t/k"]);
     let first = &redacted.redactions[0];
@@ -284,7 +284,7 @@ fn evidence_names_the_place() {
 #[test]
 fn a_masked_key_is_not_in_the_pointers() {
     let body = r#"{"a@example.org":{"x":"b@example.org"}}"#;
-    let redacted = Redactor::built_in().redact("body", body.as_bytes()).unwrap();
+    let redacted = Redactor::built_in().redact("body", body.as_bytes()).expect("it can be masked");
     assert_eq!(redacted.redactions[1].pointer, "/[REDACTED:email#0]/x");
     assert!(!format!("{redacted:?}").contains("a@example.org"));
 }

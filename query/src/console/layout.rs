@@ -1,76 +1,47 @@
-//! What all pages share: the bar, the frame, and the headers that keep other content out. Sign-in and style sheet are
-//! the approver's, which serves beside us.
+//! A page of the trail, for whoever is signed in; for others the sign-in form.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use maud::{DOCTYPE, Markup, html};
+use http::StatusCode;
+use identity::Refused;
+use maud::{Markup, html};
+use pages::{Page, Room, visible};
 
-use crate::Error;
+use crate::{Asker, Error};
 
-/// Nothing runs and nothing is fetched but our style sheet; forms go to us alone; nobody frames us.
-const CONTENT_POLICY: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-
-pub(super) fn page(title: &str, content: &Markup) -> Response {
-    answer(StatusCode::OK, title, content)
+pub(super) fn page(room: Room, title: &str, who: &Asker, content: &Markup) -> Response {
+    Page { status: StatusCode::OK, title, room, visitor: name(who), content }.into_response()
 }
 
-/// Says what went wrong; to whoever is not signed in, how to do that.
-pub(super) fn refused(error: &Error) -> Response {
+/// Says what went wrong to somebody who was let in.
+pub(super) fn refused(room: Room, who: &Asker, error: &Error) -> Response {
     let content = html! {
         h1 { "No answer" }
-        p.refusal role="alert" { (error) }
-        @if error.status() == StatusCode::UNAUTHORIZED { (sign_in()) }
+        p.wrong role="alert" { (sentence(error)) }
     };
-    answer(error.status(), "No answer", &content)
+    Page { status: error.status(), title: "No answer", room, visitor: name(who), content: &content }.into_response()
 }
 
-fn sign_in() -> Markup {
-    html! {
-        form.inline method="post" action="/session" {
-            label { "Token " input type="password" name="token" autocomplete="off" required; }
-            button { "Sign in" }
-        }
-        p.hint { "A JWT of a configured issuer. On one's own machine: " span.mono { "hansard token --subject NAME" } }
+/// Says to somebody who was not let in how to be.
+pub(super) fn turned_away(room: Room, error: &Error) -> Response {
+    let wrong = match error {
+        Error::Unauthenticated(Refused::Missing) => None,
+        Error::Unauthenticated(refused) => Some(refused.to_string()),
+        error => Some(error.to_string()),
+    };
+    pages::sign_in(error.status(), room, wrong.as_deref())
+}
+
+/// What an error says, as a sentence of its own.
+pub(super) fn sentence(error: &Error) -> String {
+    let text = visible(&error.to_string());
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str().trim_end_matches('.')),
+        None => text,
     }
 }
 
-fn answer(status: StatusCode, title: &str, content: &Markup) -> Response {
-    let body = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " · Hansard" }
-                link rel="stylesheet" href="/approvals/style.css";
-            }
-            body {
-                header.bar {
-                    strong { "Hansard" }
-                    nav aria-label="Pages" {
-                        a href="/" { "Trail" } " " a href="/approvals" { "Approvals" } " " a href="/sql" { "SQL" }
-                    }
-                    @if status == StatusCode::OK {
-                        form.inline method="post" action="/session/end" { button { "Sign out" } }
-                    }
-                }
-                main { (content) }
-            }
-        }
-    };
-    let mut response = (status, body.into_string()).into_response();
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+fn name(who: &Asker) -> Option<&str> {
+    let principal = who.principal.as_ref()?;
+    Some(principal.name.as_deref().unwrap_or(&principal.subject))
 }
-
-const HEADERS: [(HeaderName, &str); 5] = [
-    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-    (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
-    (header::CACHE_CONTROL, "no-store"),
-    // Not `no-referrer`: with that, browsers send forms with `Origin: null`, and nobody could tell whose they are.
-    (header::REFERRER_POLICY, "same-origin"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-];

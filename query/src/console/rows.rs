@@ -2,61 +2,82 @@
 
 use arrow::{
     array::RecordBatch,
-    datatypes::SchemaRef,
+    datatypes::{DataType, SchemaRef},
     error::ArrowError,
     util::display::{ArrayFormatter, FormatOptions},
 };
 use maud::{Markup, html};
+use pages::{moment, visible, word};
 
 use crate::{Answer, Error};
 
 /// Longest text of a cell, in characters: the rest is in the answer's other forms.
 const CELL_CHARS_MAX: usize = 400;
+/// Longer texts are wrapped.
+const LINE_CHARS_MAX: usize = 48;
+
+type Row = Vec<Option<String>>;
 
 pub(super) fn table(answer: &Answer) -> Result<Markup, Error> {
-    let rows = texts(answer).map_err(|error| Error::Internal(error.to_string()))?;
-    let names: Vec<&str> = answer.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let rows = texts(answer)?;
+    let fields = answer.schema.fields();
     Ok(html! {
-        table {
-            thead { tr { @for name in &names { th { (name) } } } }
-            tbody { @for row in &rows { tr { @for (name, text) in names.iter().zip(row) { td { (cell(name, text.as_deref())) } } } } }
+        div.wide tabindex="0" role="region" aria-label="Answer" {
+            table {
+                thead { tr { @for field in fields {
+                    th.number[field.data_type().is_numeric()] scope="col" { (visible(field.name())) }
+                } } }
+                tbody { @for row in &rows {
+                    tr { @for (field, text) in fields.iter().zip(row) { (cell(field.name(), field.data_type(), text.as_deref())) } }
+                } }
+            }
         }
-        @if rows.is_empty() { p.hint { "Nothing." } }
-        @if answer.truncated { p.hint { "There is more: the answer was cut off here." } }
+        @if rows.is_empty() { p.quiet { "No rows." } }
+        @if answer.truncated { p.quiet { "There is more: the answer was cut off here." } }
     })
 }
 
-fn cell(column: &str, text: Option<&str>) -> Markup {
-    let Some(text) = text else { return html! {} };
-    match column {
-        "exchange_id" | "leg_of" => html! { a.mono href={ "/exchange/" (text) } { (text) } },
-        "conversation_id" => html! { a.mono href={ "/conversation/" (text) } { (text) } },
-        "outcome" | "state" | "verdict" => html! { span class=(colour(text)) { (text) } },
-        "body" | "request_body" | "response_body" | "arguments_digest" | "approval_id" => {
-            html! { span.mono { (shortened(text)) } }
-        }
+fn cell(column: &str, data_type: &DataType, text: Option<&str>) -> Markup {
+    let text = text.unwrap_or_default();
+    if data_type.is_numeric() {
+        return html! { td.number { (text) } };
+    }
+    let long = text.chars().nth(LINE_CHARS_MAX).is_some();
+    html! { td.long[long] { (content(column, data_type, text)) } }
+}
+
+fn content(column: &str, data_type: &DataType, text: &str) -> Markup {
+    match (column, data_type) {
+        (_, _) if text.is_empty() => html! {},
+        (_, DataType::Timestamp(..)) => moment(text),
+        ("exchange_id" | "leg_of", _) => html! { a.mono href={ "/exchange/" (visible(text)) } { (visible(text)) } },
+        ("conversation_id", _) => html! { a.mono href={ "/conversation/" (visible(text)) } { (visible(text)) } },
+        ("outcome" | "state" | "verdict" | "redaction_status", _) => word(text),
+        ("body" | "request_body" | "response_body", _) => html! { span.mono { (shortened(text)) } },
         _ => html! { (shortened(text)) },
     }
 }
 
-/// The colour of a word of `outcome`, `verdict` or `state`: the classes are those of the approvals.
-pub(super) fn colour(word: &str) -> &'static str {
-    match word {
-        "ok" | "allow" | "approved" | "redeemed" => "state-approved",
-        "pending" | "hold" => "state-pending",
-        "expired" | "withdrawn" | "cancelled" => "state-expired",
-        _ => "state-denied",
-    }
+/// The way to a conversation, by the end of its id: the beginning of many is the time.
+pub(super) fn conversation(id: &str) -> Markup {
+    let end = id.rsplit('-').next().unwrap_or_default();
+    html! { a.mono href={ "/conversation/" (visible(id)) } title=(visible(id)) { "…" (visible(end)) } }
 }
 
 fn shortened(text: &str) -> String {
+    let text = visible(text);
     match text.char_indices().nth(CELL_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
 }
 
-fn texts(answer: &Answer) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
+/// The text of each cell; none where the value is null.
+pub(super) fn texts(answer: &Answer) -> Result<Vec<Row>, Error> {
+    read(answer).map_err(|error| Error::Internal(error.to_string()))
+}
+
+fn read(answer: &Answer) -> Result<Vec<Row>, ArrowError> {
     let mut rows = Vec::new();
     for batch in &answer.batches {
         let formatters = formatters(&answer.schema, batch)?;

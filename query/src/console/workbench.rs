@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use maud::{Markup, html};
+use pages::Room;
 use url::form_urlencoded;
 
 use super::{layout, rows};
@@ -27,8 +28,8 @@ const QUESTIONS: [&str; 5] = [
 pub(super) async fn empty(State(door): State<Arc<Door>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match door.enter(&Entrance::page(&parts), "trail/sql").await {
-        Ok(_) => layout::page("SQL", &html! { (form(QUESTIONS[0])) (examples()) }),
-        Err(error) => layout::refused(&error),
+        Ok(who) => layout::page(Room::Sql, "SQL", &who, &html! { (form(QUESTIONS[0])) (examples()) }),
+        Err(error) => layout::turned_away(Room::Sql, &error),
     }
 }
 
@@ -36,15 +37,15 @@ pub(super) async fn answered(State(door): State<Arc<Door>>, request: Request) ->
     let (parts, body) = request.into_parts();
     let who = match door.enter(&Entrance::form(&parts), "trail/sql").await {
         Ok(who) => who,
-        Err(error) => return layout::refused(&error),
+        Err(error) => return layout::turned_away(Room::Sql, &error),
     };
     let statement = match door.read(body).await.and_then(|body| statement(&body)) {
         Ok(statement) => statement,
-        Err(error) => return layout::refused(&door.turn_away(&who, "trail/sql", error).await),
+        Err(error) => return layout::refused(Room::Sql, &who, &door.turn_away(&who, "trail/sql", error).await),
     };
     let answer = door.trail.sql(&who, &statement).await.and_then(|answer| rows::table(&answer));
-    let below = answer.unwrap_or_else(|error| html! { p.refusal role="alert" { (error) } });
-    layout::page("SQL", &html! { (form(&statement)) (below) })
+    let below = answer.unwrap_or_else(|error| html! { p.wrong role="alert" { (layout::sentence(&error)) } });
+    layout::page(Room::Sql, "SQL", &who, &html! { (form(&statement)) (below) (examples()) })
 }
 
 fn statement(body: &[u8]) -> Result<String, Error> {
@@ -55,9 +56,12 @@ fn statement(body: &[u8]) -> Result<String, Error> {
 fn form(statement: &str) -> Markup {
     html! {
         h1 { "SQL" }
-        form method="post" action="/sql" {
-            textarea.mono name="sql" rows="6" cols="100" spellcheck="false" { (statement) }
-            p { button { "Ask" } " " span.hint { "Tables: records, exchanges, who, what, refusals, approvals. Every question is a record too." } }
+        form.card method="post" action="/sql" {
+            label { "One statement that reads"
+                textarea.mono name="sql" rows="5" spellcheck="false" { (statement) }
+            }
+            button.main { "Ask" }
+            p.quiet.note { "Tables: records, exchanges, who, what, refusals, approvals. Every question is a record too." }
         }
     }
 }
@@ -65,11 +69,8 @@ fn form(statement: &str) -> Markup {
 fn examples() -> Markup {
     html! {
         h2 { "Questions to start from" }
-        @for question in QUESTIONS {
-            form.inline method="post" action="/sql" {
-                input type="hidden" name="sql" value=(question);
-                button { "Ask" } " " span.mono { (question) }
-            }
+        form.wide method="post" action="/sql" {
+            @for question in QUESTIONS { button.question.mono name="sql" value=(question) { (question) } }
         }
     }
 }

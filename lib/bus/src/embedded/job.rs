@@ -5,6 +5,10 @@ use tokio::sync::oneshot;
 use super::{catalogue::PartitionId, headers};
 use crate::{CommitError, Error, Message, Offset};
 
+/// Up to this many bytes of messages, a commit waits a moment for a send to share its fsync; a larger one is worth its
+/// own.
+pub(super) const PATIENT_BYTES_MAX: usize = 64 * 1024;
+
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) work: Work,
@@ -74,6 +78,10 @@ impl Job {
 
     pub(super) fn byte_count(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn is_urgent(&self) -> bool {
+        !matches!(self.work, Work::Commit(_)) || self.bytes > PATIENT_BYTES_MAX
     }
 
     pub(super) fn has_messages(&self) -> bool {

@@ -3,6 +3,9 @@
 //! Not a channel, because a channel whose senders wait for room lets them in by the order in which their tasks are
 //! woken, and because one that is full would make an overload a silent delay: this one takes a job at once or refuses
 //! it, by count and by bytes.
+//!
+//! Small commits of consumers let a send go first: they wait a moment for one, to share its transaction and so its
+//! fsync. Otherwise each of two records of a call would wait for the fsync of a commit that the record before it caused.
 
 use std::{
     collections::VecDeque,
@@ -17,6 +20,8 @@ use crate::Error;
 const WAITING_JOBS_MAX: usize = 64 * 1024;
 /// Bytes of messages that wait at most; a single job may be larger.
 const WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long a batch of nothing but small commits waits for company.
+const COMPANY_PATIENCE: Duration = Duration::from_millis(10);
 /// Jobs in one transaction at most.
 const BATCH_JOBS_MAX: usize = 4096;
 /// Bytes of messages in one transaction at most; a single job may be larger.
@@ -31,6 +36,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// Of these, the ones that do not wait for company.
+    urgent: usize,
     bytes: usize,
     closed: bool,
 }
@@ -45,6 +52,7 @@ impl Queue {
             return Err(Error::new("too many messages wait for the disk: send less, or use a faster disk"));
         }
         waiting.bytes += job.byte_count();
+        waiting.urgent += usize::from(job.is_urgent());
         waiting.jobs.push_back(job);
         self.arrived.notify_one();
         Ok(())
@@ -53,14 +61,24 @@ impl Queue {
     /// Everything that waits, up to the limits of a batch. Empty when nothing came for `patience`; `None` when the
     /// queue is closed and done.
     pub(super) fn take(&self, patience: Duration) -> Option<Vec<Job>> {
-        let waiting = self.waiting();
-        let idle = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.closed;
-        let (mut waiting, _) =
-            self.arrived.wait_timeout_while(waiting, patience, idle).unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.wait_while(self.waiting(), patience, |waiting| waiting.jobs.is_empty());
+        if !waiting.jobs.is_empty() {
+            waiting = self.wait_while(waiting, COMPANY_PATIENCE, |waiting| waiting.urgent == 0);
+        }
         if waiting.jobs.is_empty() && waiting.closed {
             return None;
         }
         Some(waiting.batch())
+    }
+
+    fn wait_while<'a>(
+        &self,
+        waiting: MutexGuard<'a, Waiting>,
+        patience: Duration,
+        goes_on: impl Fn(&Waiting) -> bool,
+    ) -> MutexGuard<'a, Waiting> {
+        let goes_on = |waiting: &mut Waiting| goes_on(waiting) && !waiting.closed;
+        self.arrived.wait_timeout_while(waiting, patience, goes_on).unwrap_or_else(PoisonError::into_inner).0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -102,6 +120,58 @@ impl Waiting {
         }
         let batch: Vec<Job> = self.jobs.drain(..count).collect();
         self.bytes -= batch.iter().map(Job::byte_count).sum::<usize>();
+        self.urgent -= batch.iter().filter(|job| job.is_urgent()).count();
         batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        Message,
+        embedded::job::{Commit, PATIENT_BYTES_MAX, Work},
+    };
+
+    fn message(bytes: usize) -> Message {
+        Message { topic: "t".to_owned(), key: Bytes::new(), headers: Vec::new(), value: vec![7; bytes].into() }
+    }
+
+    fn commit(bytes: usize) -> Work {
+        Work::Commit(Commit { group: "g".to_owned(), member: 1, positions: Vec::new(), outputs: vec![message(bytes)] })
+    }
+
+    /// Pushes, takes, and says whether those jobs waited for company.
+    fn check(jobs: Vec<Work>, waits: bool) {
+        let (queue, count) = (Queue::default(), jobs.len());
+        jobs.into_iter().for_each(|work| queue.push(Job::new(work).0).expect("there is room"));
+        assert_eq!(queue.waiting().urgent == 0, waits);
+        let began = Instant::now();
+        assert_eq!(queue.take(Duration::ZERO).expect("it is open").len(), count, "all go together");
+        assert!(!waits || began.elapsed() >= COMPANY_PATIENCE);
+        let left = queue.waiting();
+        assert_eq!((left.jobs.len(), left.urgent, left.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn small_commits_wait_for_a_send_and_nothing_else_does() {
+        check(vec![commit(0)], true);
+        check(vec![commit(0), commit(PATIENT_BYTES_MAX)], true);
+        check(vec![commit(0), Work::Send(message(1))], false);
+        check(vec![commit(PATIENT_BYTES_MAX + 1)], false);
+        check(vec![commit(0), Work::Leave { member: 1 }], false);
+    }
+
+    #[test]
+    fn a_queue_that_closes_lets_commits_go() {
+        let queue = Queue::default();
+        queue.push(Job::new(commit(0)).0).expect("there is room");
+        queue.close();
+        assert_eq!(queue.take(Duration::from_secs(3600)).map(|jobs| jobs.len()), Some(1));
+        assert!(queue.take(Duration::from_secs(3600)).is_none());
     }
 }

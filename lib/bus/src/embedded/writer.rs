@@ -228,6 +228,7 @@ fn forget(connection: &Connection, group: &str) -> rusqlite::Result<Answer> {
 
 #[cfg(feature = "fault")]
 fn limit(connection: &Connection, pages: u32) -> rusqlite::Result<Answer> {
+    let pages = pages.min(u32::MAX - 1); // SQLite's own limit; it takes no larger number.
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     Ok(Ok(Done::All))
 }

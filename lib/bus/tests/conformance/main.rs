@@ -5,10 +5,11 @@
 // As the rest of the house calls it.
 extern crate hansard_bus as bus;
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bus::Bus;
+use tokio::time::Instant;
 
 mod appends;
 mod embedded;
@@ -32,12 +33,16 @@ fn cases() -> Vec<(&'static str, Case)> {
     [appends::cases(), reads::cases(), transactions::cases(), groups::cases(), rebalances::cases()].concat()
 }
 
-/// Runs all cases, and says which have failed.
+/// Longest time for all cases together.
+const SUITE_SECONDS_MAX: u64 = 120;
+
+/// Runs all cases, and says which have failed or did not end.
 async fn check(place: impl Fn() -> Arc<dyn Place>) {
     let running: Vec<_> = cases().into_iter().map(|(name, case)| (name, tokio::spawn(case(place())))).collect();
+    let deadline = Instant::now() + Duration::from_secs(SUITE_SECONDS_MAX);
     let mut failed = Vec::new();
     for (name, case) in running {
-        if case.await.is_err() {
+        if !matches!(tokio::time::timeout_at(deadline, case).await, Ok(Ok(()))) {
             failed.push(name);
         }
     }

@@ -30,3 +30,12 @@ pub(super) fn is_word(byte: u8) -> bool {
 pub(super) fn is_token(byte: u8) -> bool {
     is_word(byte) || byte == b'-'
 }
+
+/// Most bytes of a word before a prefix that may be glued to it. More of them and it is one of many in a long run, each
+/// of which would look at all the rest of it.
+const GLUED_BYTES_MAX: usize = 256;
+
+/// Is the prefix at `at` deep inside a run of token characters?
+pub(super) fn is_buried(text: &[u8], at: usize) -> bool {
+    at - run_back(text, at, GLUED_BYTES_MAX + 1, is_token) > GLUED_BYTES_MAX
+}

@@ -42,7 +42,8 @@ fn domain_end(text: &[u8], start: usize) -> Option<usize> {
 }
 
 fn is_local(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b".!#$%&*+-/=?^_{|}~".contains(&byte) || byte >= 0x80
+    // `/ = ? & #` may be in an address too, but far more often a URL or a query ends before one.
+    byte.is_ascii_alphanumeric() || b".!$%*+-^_{|}~".contains(&byte) || byte >= 0x80
 }
 
 fn is_char_start(byte: u8) -> bool {

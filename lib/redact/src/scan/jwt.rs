@@ -2,7 +2,7 @@
 
 use super::{
     Hit,
-    bytes::{is_token, run, starts},
+    bytes::{is_buried, is_token, run, starts},
 };
 use crate::rule::Rule;
 
@@ -11,7 +11,7 @@ const HEADER_MIN: usize = 14;
 const PARTS_MAX: usize = 5;
 
 pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
-    if !starts(text, at, b"eyJ") {
+    if !starts(text, at, b"eyJ") || is_buried(text, at) {
         return None;
     }
     let header_end = run(text, at, is_token);

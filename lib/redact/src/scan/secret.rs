@@ -2,7 +2,7 @@
 
 use super::{
     Hit,
-    bytes::{before, is_token, is_word, run, starts},
+    bytes::{before, is_buried, is_token, is_word, run, starts},
 };
 use crate::rule::Rule;
 
@@ -28,7 +28,7 @@ pub(super) fn github(text: &[u8], at: usize) -> Option<Hit> {
 pub(super) fn slack(text: &[u8], at: usize) -> Option<Hit> {
     let app = starts(text, at, b"xapp-");
     let other = starts(text, at, b"xox") && b"abeprs".contains(text.get(at + 3)?) && text.get(at + 4) == Some(&b'-');
-    if !app && !other {
+    if (!app && !other) || is_buried(text, at) {
         return None;
     }
     let body = at + 5;

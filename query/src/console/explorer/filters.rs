@@ -13,12 +13,16 @@ use crate::{Error, engine::Statement};
 const SHOWN: Duration = Duration::from_secs(24 * 3600);
 const MICROS_PER_DAY: i64 = 24 * 3_600_000_000;
 
-const EXCHANGES: &str = "select occurred_at, coalesce(name, subject) as who, connection, method, target, verdict, outcome, \
-    duration_us / 1000 as ms, redaction_status, exchange_id, conversation_id";
-const WHO: &str = "select coalesce(name, subject) as who, count(*) as calls, count(*) filter (where refused) as refusals, \
-    count(*) filter (where not refused and outcome <> 'ok') as errors, max(occurred_at) as last_at";
-const WHAT: &str = "select connection, method, target, count(*) as calls, count(*) filter (where refused) as refusals, \
-    count(*) filter (where not refused and outcome <> 'ok') as errors, max(duration_us) / 1000 as max_ms";
+/// The filter that is chosen from a list.
+pub(super) const OUTCOME: &str = "outcome";
+
+const EXCHANGES: &str = "select exchange_id, conversation_id, date_trunc('millisecond', occurred_at) as at, \
+    coalesce(name, subject) as who, connection, method, target, verdict, outcome, duration_us / 1000 as ms, redaction_status";
+const WHO: &str = "select coalesce(name, subject, 'nobody') as \"Who\", count(*) as \"Calls\", count(*) filter (where refused) as \"Refusals\", \
+    count(*) filter (where not refused and outcome <> 'ok') as \"Errors\", date_trunc('second', max(occurred_at)) as \"Last seen (UTC)\"";
+const WHAT: &str = "select connection as \"Connection\", method as \"Method\", target as \"Target\", count(*) as \"Calls\", \
+    count(*) filter (where refused) as \"Refusals\", count(*) filter (where not refused and outcome <> 'ok') as \"Errors\", \
+    max(duration_us) / 1000 as \"Slowest, ms\"";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filters {
@@ -59,7 +63,7 @@ impl Filters {
             ("who", &self.who),
             ("connection", &self.connection),
             ("target", &self.target),
-            ("outcome", &self.outcome),
+            (OUTCOME, &self.outcome),
             ("from", &self.from),
             ("to", &self.to),
         ]
@@ -75,8 +79,10 @@ impl Filters {
         let (condition, values) = self.condition();
         let asked = [
             format!("{EXCHANGES} from exchanges where {condition} order by occurred_at desc limit 100"),
-            format!("{WHO} from exchanges where {condition} group by 1 order by calls desc limit 20"),
-            format!("{WHAT} from exchanges where {condition} group by 1, 2, 3 order by calls desc limit 20"),
+            format!("{WHO} from exchanges where {condition} group by 1 order by \"Calls\" desc, 1 limit 20"),
+            format!(
+                "{WHAT} from exchanges where {condition} group by 1, 2, 3 order by \"Calls\" desc, 1, 2, 3 limit 20"
+            ),
         ];
         asked.into_iter().map(|sql| Statement { sql, values: values.clone() }).collect()
     }
