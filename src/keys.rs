@@ -4,6 +4,7 @@
 //! keys/sealing.public          what ingress seals to; the id of the current key
 //! keys/sealing-<id>.private    opens; one per rotation, all of them are tried
 //! keys/identity.key            HMAC key of principal_id and of argument digests
+//! keys/lock                    held while the keys of a new directory are made
 //! keys/development.pem         signs the tokens of `hansard token`
 //! ```
 //!
@@ -79,6 +80,8 @@ impl Keys {
 
 #[cfg(feature = "masker")]
 mod private {
+    use std::os::unix::fs::OpenOptionsExt;
+
     use base64::{Engine, engine::general_purpose::STANDARD};
     use envelope::{KeyId, Opener, PrivateKey};
 
@@ -105,9 +108,14 @@ mod private {
             Ok(keys)
         }
 
+        /// Two first uses at once make one set of keys: whoever comes second waits, and finds those of the first.
         fn make(&self) -> Result<()> {
             fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
             fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).context("cannot protect the key folder")?;
+            let _locked = self.lock()?;
+            if self.path(PUBLIC).exists() {
+                return Ok(());
+            }
             if !self.path(IDENTITY).exists() {
                 write_new(&self.path(IDENTITY), STANDARD.encode(random()?).as_bytes(), PRIVATE_MODE)?;
             }
@@ -116,6 +124,14 @@ mod private {
             }
             // The public key comes last: where it is, all the others are.
             self.rotate().map(|_| ())
+        }
+
+        fn lock(&self) -> Result<fs::File> {
+            let path = self.path("lock");
+            let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE_MODE).open(&path);
+            let file = file.with_context(|| format!("cannot make {}", path.display()))?;
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+            Ok(file)
         }
 
         /// A new key to seal to. The private half is durable before anything can be sealed to it.

@@ -37,6 +37,7 @@ fn main() -> std::process::ExitCode {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().expect("no TLS provider was installed before main");
     telemetry::install_log();
+    telemetry::install_panic_hook();
     match argv::Arguments::try_parse() {
         Ok(arguments) => exit::code(dispatch::run(arguments)),
         Err(error) => exit::usage(&error),

@@ -7,7 +7,7 @@ use std::{io::Write, sync::Arc};
 use anyhow::{Context as _, Result, anyhow};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use query::{Answer, Asker, Replay, Trail};
-use schemas::{Context, Direction, Frame, FrameKind, Principal, Record, Stamp};
+use schemas::{Context, Frame, FrameKind, Principal, Record};
 use tokio::sync::watch;
 
 use crate::{
@@ -20,7 +20,12 @@ use crate::{
     wiring::{self, Ground},
 };
 
-pub async fn sql(data: &DataDirectory, configuration: &Configuration, statement: &str, format: Format) -> Result<(), Failure> {
+pub async fn sql(
+    data: &DataDirectory,
+    configuration: &Configuration,
+    statement: &str,
+    format: Format,
+) -> Result<(), Failure> {
     let trail = open(data, configuration).await?;
     let answer = trail.sql(&local(), statement).await.map_err(failure)?;
     write(&answer, format)?;
@@ -59,19 +64,7 @@ pub fn emitter(data: &DataDirectory) -> Result<String> {
 pub async fn record(ground: &Ground, method: &str) -> Result<()> {
     let Asker { principal, auth_method, .. } = local();
     let context = Context { principal, auth_method, method: Some(method.to_owned()), ..Context::default() };
-    let frame = Frame {
-        stamp: Stamp::default(),
-        exchange_id: ground.recorder.new_exchange_id(),
-        ordinal: 0,
-        kind: FrameKind::Read,
-        direction: Direction::Internal,
-        occurred_at: (ground.clock)(),
-        context: Some(context),
-        body: None,
-        body_bytes: 0,
-        truncated: false,
-        ending: None,
-    };
+    let frame = Frame::internal(FrameKind::Read, ground.recorder.new_exchange_id(), (ground.clock)(), context);
     ground.recorder.record(frame).await.context("the read cannot be recorded, so nothing is shown")
 }
 
@@ -126,7 +119,9 @@ pub fn table(answer: &Answer) -> Result<String> {
         let options = FormatOptions::default().with_display_error(true);
         let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
         let columns = columns.collect::<Result<Vec<_>, _>>().context("a column that cannot be shown")?;
-        rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()));
+        rows.extend(
+            (0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()),
+        );
     }
     Ok(table::render(&head, rows))
 }

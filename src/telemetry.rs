@@ -21,6 +21,14 @@ pub fn install_log() {
     lines.with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
 }
 
+/// A panic says where it happened, and not what it says: its message may hold data of a call.
+pub fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        tracing::error!(at = place, "a task panicked; this is a fault of Hansard's, please report it");
+    }));
+}
+
 pub fn install_metrics() -> Result<PrometheusHandle> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)

@@ -18,7 +18,6 @@ const LIBRARIES: [(&str, &[&str]); 9] = [
     ("policy", &["schemas"]),
     ("redact", &["schemas"]),
     ("envelope", &[]),
-    ("pages", &[]),
     ("tlog", &[]),
     ("bus", &[]),
     ("pages", &[]),

@@ -16,6 +16,7 @@ use crate::{
     Approver,
     answer::{self, Refusal},
     caller::Caller,
+    reading,
     vote::{self, Ballot},
 };
 
@@ -32,13 +33,14 @@ pub(crate) fn routes() -> Router<Arc<Approver>> {
 
 async fn list(
     State(approver): State<Arc<Approver>>,
-    _caller: Caller,
+    caller: Caller,
     Query(query): Query<HashMap<String, String>>,
-) -> Json<Value> {
+) -> Result<Json<Value>, Refusal> {
+    reading::record(&approver, &caller, None).await?;
     let now = (approver.clock)();
     let wanted = query.get("state").map(String::as_str);
     let fits = |approval: &Approval| wanted.is_none_or(|state| answer::state_at(approval, now).as_str() == state);
-    Json(approver.ledger.approvals().iter().filter(|approval| fits(approval)).map(shown_at(now)).collect())
+    Ok(Json(approver.ledger.approvals().iter().filter(|approval| fits(approval)).map(shown_at(now)).collect()))
 }
 
 fn shown_at(now: Timestamp) -> impl Fn(&Approval) -> Value {
@@ -47,9 +49,10 @@ fn shown_at(now: Timestamp) -> impl Fn(&Approval) -> Value {
 
 async fn one(
     State(approver): State<Arc<Approver>>,
-    _caller: Caller,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
+    reading::record(&approver, &caller, Some(&id)).await?;
     let found = id.parse::<ApprovalId>().ok().and_then(|id| approver.ledger.approval(id));
     let approval = found.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no such held call"))?;
     Ok(Json(answer::approval(&approval, (approver.clock)())))

@@ -11,7 +11,7 @@ use axum::{
 use identity::Refused;
 use schemas::Principal;
 
-use crate::{Approver, answer::Refusal};
+use crate::{Approver, answer::Refusal, reading};
 
 /// The cookie that holds the token of a person at a page.
 pub(crate) const COOKIE: &str = "hansard_session";
@@ -31,8 +31,14 @@ impl FromRequestParts<Arc<Approver>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, approver: &Arc<Approver>) -> Result<Caller, Refusal> {
         let authorization = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-        let principal = approver.authenticator.authenticate(authorization).await.map_err(refusal)?;
-        Ok(Caller { principal, source_ip: source_ip(parts) })
+        match approver.authenticator.authenticate(authorization).await {
+            Ok(principal) => Ok(Caller { principal, source_ip: source_ip(parts) }),
+            Err(refused) => {
+                let refusal = refusal(refused);
+                reading::turn_away(approver, source_ip(parts), &refusal).await;
+                Err(refusal)
+            }
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod caller;
 mod follow;
 mod ledger;
 mod page;
+mod reading;
 mod session;
 mod vote;
 

@@ -21,7 +21,7 @@ use crate::{
     answer::{Refusal, state_at},
     api::BODY_BYTES_MAX,
     caller::{Caller, Visitor},
-    session,
+    reading, session,
     vote::{self, Ballot},
 };
 
@@ -40,7 +40,10 @@ pub(crate) fn routes() -> Router<Arc<Approver>> {
 
 async fn inbox(State(approver): State<Arc<Approver>>, Visitor(visitor): Visitor) -> Response {
     match visitor {
-        Ok(caller) => show(&approver, &caller, None),
+        Ok(caller) => match reading::record(&approver, &caller, None).await {
+            Ok(()) => show(&approver, &caller, None),
+            Err(refusal) => refusal.into_response(),
+        },
         Err(refused) => session::ask(&refused),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use schemas::{
-    Approval, ApprovalEvent, ApprovalId, Context, Direction, Ending, Frame, FrameKind, Outcome, Stamp,
+    Approval, ApprovalEvent, ApprovalId, Context, Ending, Frame, FrameKind, Outcome,
     approval::{Decision, NotCounted, State, Vote, What},
     call::Ruling,
 };
@@ -81,7 +81,7 @@ async fn refuse(approver: &Approver, caller: &Caller, approval: &Approval, why: 
 }
 
 fn vote_frame(approver: &Approver, caller: &Caller, approval: &Approval, ballot: Ballot, vote_id: String) -> Frame {
-    let mut frame = frame(approver, caller, approval, FrameKind::Decision);
+    let frame = frame(approver, caller, approval, FrameKind::Decision);
     let event = ApprovalEvent {
         approval_id: approval.approval_id,
         exchange_id: approval.exchange_id,
@@ -93,27 +93,12 @@ fn vote_frame(approver: &Approver, caller: &Caller, approval: &Approval, ballot:
             comment: ballot.comment,
         }),
     };
-    let body = event.to_json().to_string().into_bytes();
-    frame.body_bytes = body.len() as u64;
-    frame.body = Some(body);
-    frame
+    frame.with_body(event.to_json().to_string().into_bytes())
 }
 
 /// A frame about the held exchange, by the voter. It stands alone: only the emitter of the exchange counts its frames.
 fn frame(approver: &Approver, caller: &Caller, approval: &Approval, kind: FrameKind) -> Frame {
-    Frame {
-        stamp: Stamp::default(),
-        exchange_id: approval.exchange_id,
-        ordinal: 0,
-        kind,
-        direction: Direction::Internal,
-        occurred_at: (approver.clock)(),
-        context: Some(context(caller, approval)),
-        body: None,
-        body_bytes: 0,
-        truncated: false,
-        ending: None,
-    }
+    Frame::internal(kind, approval.exchange_id, (approver.clock)(), context(caller, approval))
 }
 
 fn context(caller: &Caller, approval: &Approval) -> Context {

@@ -8,7 +8,7 @@ use envelope::Opener;
 use hmac::{Hmac, KeyInit, Mac};
 use redact::{Redactor, Withheld};
 use schemas::{
-    ApprovalEvent, ApprovalId, Context, Direction, Ending, Frame, FrameKind, Principal, Record, RecordId, RecordKind,
+    ApprovalEvent, ApprovalId, Context, Ending, Frame, FrameKind, Principal, Record, RecordId, RecordKind,
     RedactionStatus, Stamp, Timestamp, approval::What, leaf,
 };
 use sha2::{Digest, Sha256};
@@ -68,19 +68,9 @@ impl Masker {
     /// What can be said of a message that gives no frame.
     pub(crate) fn unreadable(&self, unreadable: &Unreadable, logged_at: Timestamp, place: &Stamp) -> Record {
         let kind = unreadable.kind.map_or(RecordKind::Lifecycle, kind);
-        let frame = Frame {
-            stamp: place.clone(),
-            exchange_id: unreadable.exchange_id,
-            ordinal: 0,
-            kind: unreadable.kind.unwrap_or(FrameKind::Lifecycle),
-            direction: Direction::Internal,
-            occurred_at: logged_at,
-            context: None,
-            body: None,
-            body_bytes: 0,
-            truncated: false,
-            ending: None,
-        };
+        let like = unreadable.kind.unwrap_or(FrameKind::Lifecycle);
+        let frame = Frame::internal(like, unreadable.exchange_id, logged_at, Context::default());
+        let frame = Frame { stamp: place.clone(), ..frame };
         let mut record = blank(&frame, kind, logged_at);
         // The emitter is not known: the stamp only made the id.
         (record.emitter_id, record.emitter_epoch, record.emitter_seq) = (None, None, None);
@@ -152,6 +142,8 @@ fn word(reason: &Withheld) -> &'static str {
         Withheld::NotText => "not_text",
         Withheld::TooDeep(_) => "too_deep",
         Withheld::TooLarge(_) => "too_large",
+        Withheld::TooMany(_) => "too_many",
+        Withheld::Unsettled => "unsettled",
         Withheld::Budget => "budget",
     }
 }

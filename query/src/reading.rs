@@ -5,7 +5,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use recorder::Recorder;
-use schemas::{Clock, Context, Direction, Ending, ExchangeId, Frame, FrameKind, Principal, Stamp, Timestamp};
+use schemas::{Clock, Context, Ending, ExchangeId, Frame, FrameKind, Principal, Timestamp};
 
 use crate::Error;
 
@@ -88,19 +88,8 @@ impl Readings {
 
 impl Reading {
     fn frame(&self, kind: FrameKind, ordinal: u32, occurred_at: Timestamp) -> Frame {
-        Frame {
-            stamp: Stamp::default(),
-            exchange_id: self.exchange_id,
-            ordinal,
-            kind,
-            direction: Direction::Internal,
-            occurred_at,
-            context: Some(self.context.clone()),
-            body: None,
-            body_bytes: 0,
-            truncated: false,
-            ending: None,
-        }
+        let frame = Frame::internal(kind, self.exchange_id, occurred_at, self.context.clone());
+        Frame { ordinal, ..frame }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What it costs to write and read a record with a body of 1 KiB, and to hold it against its leaf.
 
 use divan::{Bencher, black_box};
-use hansard_schemas::{Direction, ExchangeId, Record, RecordId, RecordKind, RedactionStatus, Timestamp, leaf};
+use hansard_schemas::{Direction, ExchangeId, Record, RecordId, RecordKind, Timestamp, leaf};
 use uuid::Uuid;
 
 const BODY_BYTES: usize = 1024;

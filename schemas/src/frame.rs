@@ -115,6 +115,30 @@ pub struct Ending {
     pub error: Option<String>,
 }
 
+impl Frame {
+    /// What Hansard itself says or did, without a body yet: a vote, a read, a start. It stands alone in its exchange.
+    pub fn internal(kind: FrameKind, exchange_id: ExchangeId, occurred_at: Timestamp, context: Context) -> Frame {
+        Frame {
+            stamp: Stamp::default(),
+            exchange_id,
+            ordinal: 0,
+            kind,
+            direction: Direction::Internal,
+            occurred_at,
+            context: Some(context),
+            body: None,
+            body_bytes: 0,
+            truncated: false,
+            ending: None,
+        }
+    }
+
+    /// The same with a body, all of it.
+    pub fn with_body(self, body: Vec<u8>) -> Frame {
+        Frame { body_bytes: body.len() as u64, body: Some(body), ..self }
+    }
+}
+
 impl FrameKind {
     pub const ALL: [FrameKind; 8] = [
         FrameKind::Request,

@@ -169,7 +169,7 @@ async fn a_secret_that_comes_in_pieces_rests_nowhere() {
     let bearer = format!("Bearer {}", scene.ada);
     let (_, card) = secrets().swap_remove(0);
     let sent = format!("the card canary-4714 is {card} and that is that");
-    let path = "/c/plain/pieces?mail=buyer.of.boats%40example.com";
+    let path = "/c/plain/pieces?mail=buyer.of.boats@example.com";
     let answer = http(Method::POST, scene.running.ingress, path, &[("authorization", &bearer)], sent.as_bytes()).await;
     assert_eq!(answer.text(), sent);
     let row =

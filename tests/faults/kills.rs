@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -39,6 +39,9 @@ const LOAD_MILLISECONDS: std::ops::Range<u64> = 5..150;
 /// Of so many kills one comes while the program starts.
 const STARTS_KILLED: u64 = 6;
 const START_MILLISECONDS_MAX: u64 = 300;
+/// Data directories whose first start is killed, within so long: keys and log are made early.
+const FIRST_STARTS: u64 = 30;
+const FIRST_START_MILLISECONDS_MAX: u64 = 60;
 /// Small batches, so that the kill finds the archiver at work.
 const SMALL_BATCHES: &str = "archiver.batch_rows_max = 40\narchiver.row_group_rows = 16\n";
 /// Starts that may pass until all is archived.
@@ -60,6 +63,26 @@ fn killed_at_any_moment_it_comes_up_again_and_has_lost_and_doubled_nothing() {
             });
         }
     });
+}
+
+/// Keys, log and names are made once; half of one would stay for ever.
+#[test]
+fn killed_in_its_first_start_it_starts_again() {
+    let mut chance = Chance::new(0);
+    for _ in 0..FIRST_STARTS {
+        let place = Place::new("");
+        kill_a_start(&place, chance.below(FIRST_START_MILLISECONDS_MAX));
+        assert!(place.start().stop().success(), "a clean end");
+    }
+}
+
+/// Anywhere between the first instruction and the first calls.
+fn kill_a_start(place: &Place, moment: u64) {
+    let mut command = place.command(&["up"]);
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = Unready(quiet.spawn().expect("the program starts"));
+    thread::sleep(Duration::from_millis(moment));
+    drop(child);
 }
 
 #[expect(clippy::disallowed_methods, reason = "asks the person who runs the tests")]
@@ -111,7 +134,7 @@ impl Run {
     fn run(mut self) {
         for kill in 1..=KILLS_PER_SEED {
             if self.chance.one_in(STARTS_KILLED) || kill == 1 {
-                self.kill_a_start();
+                kill_a_start(&self.place, self.chance.below(START_MILLISECONDS_MAX));
             } else {
                 self.kill_under_load(kill);
             }
@@ -122,15 +145,6 @@ impl Run {
         self.starts.sort();
         let median = self.starts[self.starts.len() / 2];
         println!("seed {}: {} calls, a start takes {median:?} (median)", self.seed, self.upstream.seen().len());
-    }
-
-    /// Anywhere between the first instruction and the first calls.
-    fn kill_a_start(&mut self) {
-        let moment = self.chance.below(START_MILLISECONDS_MAX);
-        let mut command = self.place.command(&["up"]);
-        let child = Unready(quiet(&mut command).spawn().expect("the program starts"));
-        thread::sleep(Duration::from_millis(moment));
-        drop(child);
     }
 
     fn kill_under_load(&mut self, kill: u64) {
@@ -195,11 +209,6 @@ impl Run {
             assert!(Instant::now() < until, "seed {}: not all of {seen} requests are rows", self.seed);
         }
     }
-}
-
-/// Says nothing, and hears nothing.
-fn quiet(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
 /// The answer of `POST /v1/sql`.

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use envelope::Sealer;
 use metrics::{counter, gauge};
 use schemas::{
-    Clock, Context, Direction, ExchangeId, Frame, FrameKind, Stamp,
+    Clock, Context, ExchangeId, Frame, FrameKind, Stamp,
     frame::{KIND_HEADER, associated_data},
     topic,
 };
@@ -169,19 +169,8 @@ impl Recorder {
             method: Some(method.to_owned()),
             ..Context::default()
         };
-        Frame {
-            stamp: Stamp::default(),
-            exchange_id: self.new_exchange_id(),
-            ordinal: 0,
-            kind: FrameKind::Lifecycle,
-            direction: Direction::Internal,
-            occurred_at: (self.clock)(),
-            context: Some(context),
-            body_bytes: body.len() as u64,
-            body: (!body.is_empty()).then(|| body.into_bytes()),
-            truncated: false,
-            ending: None,
-        }
+        let frame = Frame::internal(FrameKind::Lifecycle, self.new_exchange_id(), (self.clock)(), context);
+        if body.is_empty() { frame } else { frame.with_body(body.into_bytes()) }
     }
 
     fn lost(&self) -> MutexGuard<'_, Lost> {

@@ -10,15 +10,26 @@ use crate::{
     escape,
     json::{DEPTH_MAX, Fault, Token, Tokens},
     key,
-    mask::Mask,
+    mask::{self, Mask},
     rule::{self, Rule},
-    scan::keyed,
+    scan::{Hit, keyed, number},
 };
 
 /// Fewest digits of a number that could be a card.
 const CARD_DIGITS_MIN: usize = 13;
 /// Longest pointer in the evidence, in bytes; what is deeper is told by its parents.
 const POINTER_BYTES_MAX: usize = 192;
+
+/// Longest key that is a step of a pointer, in bytes as written: an escape has up to six bytes for one.
+const STEP_BYTES_MAX: usize = 6 * POINTER_BYTES_MAX;
+
+/// A pointer, as far as it is told.
+#[derive(Clone, Debug, Default)]
+struct Path {
+    text: String,
+    /// A step did not fit, so nothing is added to it.
+    cut: bool,
+}
 
 /// Where the walk is: one for each open container.
 #[derive(Debug)]
@@ -32,9 +43,12 @@ struct Level {
     masked_key: Option<String>,
     /// The rule that the current key, the array's key or the flag before announces.
     keyed: Option<Rule>,
-    /// `{"name": "password", "value": …}`: the rule that the name announces, and the value.
+    /// `{"name": "password", "value": …}` and `["password", …]` in a list: the rule that the name announces, and the
+    /// value.
     named: Option<Rule>,
     value: Option<Range<usize>>,
+    /// Where the container is, from the first find in it on.
+    path: Option<Path>,
 }
 
 pub(crate) struct Walk<'a, 'm> {
@@ -43,11 +57,13 @@ pub(crate) struct Walk<'a, 'm> {
     nesting: usize,
     levels: Vec<Level>,
     edits: Vec<Edit>,
+    /// The first number for masked keys that no key of the document has, once it is known.
+    first_number: Option<u64>,
 }
 
 impl<'a, 'm> Walk<'a, 'm> {
     pub(crate) fn new(text: &'a str, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
-        Walk { text, mask, nesting, levels: Vec::new(), edits: Vec::new() }
+        Walk { text, mask, nesting, levels: Vec::new(), edits: Vec::new(), first_number: None }
     }
 
     /// The document's edits; none when the text is no JSON.
@@ -68,8 +84,7 @@ impl<'a, 'm> Walk<'a, 'm> {
             Token::Key(range) => return self.key(range),
             Token::ObjectStart => self.open(true),
             Token::ArrayStart => self.open(false),
-            Token::ObjectEnd => self.close()?,
-            Token::ArrayEnd => drop(self.levels.pop()),
+            Token::ObjectEnd | Token::ArrayEnd => self.close()?,
             Token::String(range) => {
                 self.item();
                 self.string(range)?;
@@ -87,8 +102,16 @@ impl<'a, 'm> Walk<'a, 'm> {
         self.item();
         // The rule of a key holds for the items of its array, but not for the members of an object: those have names.
         let keyed = if object { None } else { self.levels.last().and_then(|level| level.keyed) };
-        let level = Level { object, count: 0, key: 0..0, masked_key: None, keyed, named: None, value: None };
-        self.levels.push(level);
+        self.levels.push(Level {
+            object,
+            count: 0,
+            key: 0..0,
+            masked_key: None,
+            keyed,
+            named: None,
+            value: None,
+            path: None,
+        });
     }
 
     /// Counts the items of an array; the members of an object are counted by their keys.
@@ -104,8 +127,9 @@ impl<'a, 'm> Walk<'a, 'm> {
         let keyed = key::rule_of(plain.as_bytes());
         let member = self.levels.last().map_or(0, |level| level.count);
         let mut hits = self.mask.plain(&plain, self.nesting)?;
-        for hit in &mut hits {
-            hit.replacement = rule::key_token(hit.rule, member);
+        if !hits.is_empty() {
+            let number = self.first_number()?.saturating_add(member);
+            hits.iter_mut().for_each(|hit| hit.replacement = rule::key_token(hit.rule, number));
         }
         let masked_key = (!hits.is_empty()).then(|| edit::apply(&plain, &hits));
         edit::lift(&mut hits, raw, range.start, true);
@@ -113,8 +137,24 @@ impl<'a, 'm> Walk<'a, 'm> {
             (level.key, level.masked_key, level.keyed) = (range, masked_key, keyed);
             level.count += 1;
         }
-        self.found(hits);
-        Ok(())
+        self.found(hits)
+    }
+
+    /// Masked keys are numbered from here on, so that they stay distinct from those that look masked already.
+    fn first_number(&mut self) -> Result<u64, Withheld> {
+        if let Some(known) = self.first_number {
+            return Ok(known);
+        }
+        self.mask.spend(self.text.len())?;
+        let (mut tokens, mut first) = (Tokens::new(self.text), 0);
+        while let Ok(Some(token)) = tokens.next() {
+            if let Token::Key(range) = token {
+                let plain = escape::decode(self.text.get(range).unwrap_or_default());
+                first = first.max(rule::numbers_in(&plain).max().map_or(0, |number| number + 1));
+            }
+        }
+        self.first_number = Some(first);
+        Ok(first)
     }
 
     fn string(&mut self, range: Range<usize>) -> Result<(), Withheld> {
@@ -126,22 +166,32 @@ impl<'a, 'm> Walk<'a, 'm> {
             Some(hit) => self.mask.hits(&plain, vec![hit])?,
             None => self.mask.inside(&plain, self.nesting + 1)?,
         };
+        if matches!(hits.as_slice(), [hit] if hit.rule == Rule::Ipv4 && hit.start == 0 && hit.end == plain.len())
+            && number::is_version_name(&self.name())
+        {
+            return Ok(());
+        }
         edit::lift(&mut hits, raw, range.start, true);
-        self.found(hits);
-        Ok(())
+        self.found(hits)
     }
 
-    fn under_key(&self, rule: Rule, plain: &str) -> Option<crate::scan::Hit> {
+    fn under_key(&self, rule: Rule, plain: &str) -> Option<Hit> {
         let (start, end) = keyed::in_json(&self.name(), rule, plain.as_bytes())?;
-        Some(crate::scan::Hit { start, end, rule })
+        Some(Hit { start, end, rule })
     }
 
     /// Notes what the next items or the end of the object may need: a flag, a name, a value.
     fn remember(&mut self, plain: &str, range: &Range<usize>) {
         let name = self.name();
+        let listed = self.levels.len() >= 2 && !self.levels[self.levels.len() - 2].object;
         let Some(level) = self.levels.last_mut() else { return };
         if !level.object {
             level.keyed = keyed::flag(plain.as_bytes());
+            match level.count {
+                1 if listed => level.named = key::rule_of(plain.as_bytes()),
+                2 => level.value = Some(range.clone()),
+                _ => {}
+            }
             return;
         }
         match name.to_ascii_lowercase().as_slice() {
@@ -152,48 +202,73 @@ impl<'a, 'm> Walk<'a, 'm> {
     }
 
     fn number(&mut self, range: Range<usize>) -> Result<(), Withheld> {
-        let digits = self.text.get(range.clone()).unwrap_or_default();
+        self.remember_number(&range);
+        let digits = whole_part(self.text.get(range.clone()).unwrap_or_default());
         let keyed = self.levels.last().and_then(|level| level.keyed);
         let named = keyed.filter(|rule| keyed::number_in_json(&self.name(), *rule, digits.as_bytes()));
         let rule = match named {
             None if digits.len() >= CARD_DIGITS_MIN => self.mask.whole_number(digits)?,
             _ => named,
         };
-        if let Some(rule) = rule {
-            let replacement = format!("\"{}\"", rule::token(rule));
-            self.found(vec![Edit { start: range.start, end: range.end, replacement, rule, pointer: String::new() }]);
+        match rule {
+            Some(rule) => self.found(vec![number_edit(range, rule)]),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// At the end of an object: was there a name that announces its value?
+    fn remember_number(&mut self, range: &Range<usize>) {
+        let name = self.name();
+        let Some(level) = self.levels.last_mut() else { return };
+        let second = !level.object && level.count == 2;
+        if second || (level.object && name.eq_ignore_ascii_case(b"value")) {
+            level.value = Some(range.clone());
+        }
+    }
+
+    /// At the end of a container: was there a name that announces its value?
     fn close(&mut self) -> Result<(), Withheld> {
-        let Some(Level { named: Some(rule), value: Some(range), .. }) = self.levels.last() else {
-            self.levels.pop();
-            return Ok(());
-        };
-        let (rule, range) = (*rule, range.clone());
-        let raw = self.text.get(range.clone()).unwrap_or_default();
-        let plain = escape::decode(raw);
-        if let Some((start, end)) = keyed::in_json(b"", rule, plain.as_bytes()) {
-            let mut hits = self.mask.hits(&plain, vec![crate::scan::Hit { start, end, rule }])?;
-            edit::lift(&mut hits, raw, range.start, true);
-            let parent = self.pointer(self.levels.len() - 1);
+        if let Some(level) = self.levels.last()
+            && let (Some(rule), Some(range)) = (level.named, level.value.clone())
+            && (level.object || level.count == 2)
+        {
+            let step = if level.object { "/value" } else { "/1" };
+            let mut hits = self.announced(rule, range)?;
+            let parent = self.container(self.levels.len())?;
             for hit in &mut hits {
-                hit.pointer = format!("{parent}/value");
+                hit.pointer = joined(&parent.text, step);
             }
             self.edits.append(&mut hits);
+            mask::within_count(self.edits.len())?;
         }
         self.levels.pop();
         Ok(())
     }
 
-    fn found(&mut self, hits: Vec<Edit>) {
-        if hits.is_empty() {
-            return;
+    /// The edits of a value whose name is another value.
+    fn announced(&mut self, rule: Rule, range: Range<usize>) -> Result<Vec<Edit>, Withheld> {
+        let raw = self.text.get(range.clone()).unwrap_or_default();
+        let in_quotes = self.text.as_bytes().get(range.end) == Some(&b'"');
+        if !in_quotes {
+            // A short number beside the name `token` is a count.
+            let name: &[u8] = if rule == Rule::Token { b"token" } else { b"" };
+            let counts = keyed::number_in_json(name, rule, whole_part(raw).as_bytes());
+            return Ok(if counts { vec![number_edit(range, rule)] } else { Vec::new() });
         }
-        let here = self.pointer(self.levels.len());
+        let plain = escape::decode(raw);
+        let Some((start, end)) = keyed::in_json(b"", rule, plain.as_bytes()) else { return Ok(Vec::new()) };
+        let mut hits = self.mask.hits(&plain, vec![Hit { start, end, rule }])?;
+        edit::lift(&mut hits, raw, range.start, true);
+        Ok(hits)
+    }
+
+    fn found(&mut self, hits: Vec<Edit>) -> Result<(), Withheld> {
+        if hits.is_empty() {
+            return Ok(());
+        }
+        mask::within_count(self.edits.len() + hits.len())?;
+        let here = self.pointer()?;
         self.edits.extend(hits.into_iter().map(|hit| Edit { pointer: joined(&here, &hit.pointer), ..hit }));
+        Ok(())
     }
 
     /// The current key, unescaped.
@@ -202,23 +277,67 @@ impl<'a, 'm> Walk<'a, 'm> {
         escape::decode(self.text.get(range).unwrap_or_default()).into_owned().into_bytes()
     }
 
-    fn pointer(&self, depth: usize) -> String {
-        let mut pointer = String::new();
-        for level in &self.levels[..depth] {
-            let step = match (&level.masked_key, level.object) {
-                (Some(masked), _) => masked.clone(),
-                (None, true) => escape::decode(self.text.get(level.key.clone()).unwrap_or_default()).into_owned(),
-                (None, false) => level.count.saturating_sub(1).to_string(),
-            };
-            let step = step.replace('~', "~0").replace('/', "~1");
-            if pointer.len() + step.len() >= POINTER_BYTES_MAX {
-                break;
-            }
-            pointer.push('/');
-            pointer.push_str(&step);
+    /// Where the current value is.
+    fn pointer(&mut self) -> Result<String, Withheld> {
+        let depth = self.levels.len();
+        if depth == 0 {
+            return Ok(String::new());
         }
-        pointer
+        let container = self.container(depth)?;
+        Ok(self.beyond(container, depth - 1)?.text)
     }
+
+    /// Where the container of this depth is: known from its first find on, so that each key is read once.
+    fn container(&mut self, depth: usize) -> Result<Path, Withheld> {
+        let known = self.levels[..depth].iter().rposition(|level| level.path.is_some());
+        let mut path = known.and_then(|at| self.levels[at].path.clone()).unwrap_or_default();
+        for at in known.unwrap_or(0)..depth.saturating_sub(1) {
+            path = self.beyond(path, at)?;
+            self.levels[at + 1].path = Some(path.clone());
+        }
+        Ok(path)
+    }
+
+    /// The path and the step that the level at `at` is in, if that fits.
+    fn beyond(&mut self, mut path: Path, at: usize) -> Result<Path, Withheld> {
+        self.mask.spend(path.text.len())?;
+        let level = &self.levels[at];
+        path.cut |= level.object && level.key.len() > STEP_BYTES_MAX;
+        if path.cut {
+            return Ok(path);
+        }
+        self.mask.spend(level.key.len())?;
+        let step = level.step(self.text).replace('~', "~0").replace('/', "~1");
+        path.cut = path.text.len() + step.len() >= POINTER_BYTES_MAX;
+        if !path.cut {
+            path.text.push('/');
+            path.text.push_str(&step);
+        }
+        Ok(path)
+    }
+}
+
+impl Level {
+    /// The key or place of the current member.
+    fn step(&self, text: &str) -> String {
+        match (&self.masked_key, self.object) {
+            (Some(masked), _) => masked.clone(),
+            (None, true) => escape::decode(text.get(self.key.clone()).unwrap_or_default()).into_owned(),
+            (None, false) => self.count.saturating_sub(1).to_string(),
+        }
+    }
+}
+
+/// The digits before the fraction and the exponent, without the sign.
+fn whole_part(number: &str) -> &str {
+    let unsigned = number.trim_start_matches('-');
+    unsigned.split(['.', 'e', 'E']).next().unwrap_or_default()
+}
+
+/// The whole number, sign, fraction and exponent with it: what is left of half a number would be no JSON.
+fn number_edit(range: Range<usize>, rule: Rule) -> Edit {
+    let replacement = format!("\"{}\"", rule::token(rule));
+    Edit { start: range.start, end: range.end, replacement, rule, pointer: String::new() }
 }
 
 fn joined(outer: &str, inner: &str) -> String {

@@ -99,6 +99,7 @@ pub(crate) const STOPS: &[&str] = &[
     "pertoken",
     "maxtoken",
     "hastoken",
+    "publickeytoken",
     "unexpectedtoken",
     "forgotpassword",
     "resetpassword",

@@ -29,7 +29,7 @@ mod work;
 pub const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// Part of the rule set's id: grows whenever the same rules find something else.
-const ENGINE_VERSION: u32 = 1;
+const ENGINE_VERSION: u32 = 2;
 
 /// A compiled set of rules. One per process, shared by reference.
 #[derive(Debug)]
@@ -54,6 +54,10 @@ pub enum Withheld {
     TooDeep(usize),
     #[error("larger than {0} bytes")]
     TooLarge(usize),
+    #[error("more than {0} places to mask")]
+    TooMany(usize),
+    #[error("masking it bares something new each time")]
+    Unsettled,
     #[error("the work budget is spent")]
     Budget,
 }

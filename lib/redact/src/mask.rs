@@ -28,6 +28,11 @@ pub(crate) struct Mask<'m> {
 }
 
 impl<'m> Mask<'m> {
+    /// Bytes that the walk looks at beside the scans.
+    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Withheld> {
+        self.work.spend(bytes)
+    }
+
     pub(crate) fn new(scanner: &'m Scanner, bytes: usize) -> Mask<'m> {
         Mask { scanner, work: Work::for_bytes(bytes) }
     }
@@ -54,9 +59,7 @@ impl<'m> Mask<'m> {
     ) -> Result<Redacted, Withheld> {
         let mut edits = find(self, text)?;
         for _ in 0..ROUNDS_MAX {
-            if edits.len() > REDACTIONS_MAX {
-                return Err(Withheld::Budget);
-            }
+            within_count(edits.len())?;
             if edits.is_empty() {
                 return Ok(Redacted { text: text.to_owned(), redactions: Vec::new() });
             }
@@ -65,9 +68,9 @@ impl<'m> Mask<'m> {
             if more.is_empty() {
                 return Ok(Redacted { text: masked, redactions: evidence(field, &edits) });
             }
-            edits = edit::merge(edits.clone(), edit::unmask(more, &edits).ok_or(Withheld::Budget)?);
+            edits = edit::merge(edits.clone(), edit::unmask(more, &edits).ok_or(Withheld::Unsettled)?);
         }
-        Err(Withheld::Budget)
+        Err(Withheld::Unsettled)
     }
 
     /// What a JSON string holds: a document of its own, or text.
@@ -86,6 +89,7 @@ impl<'m> Mask<'m> {
     /// Text, and what its escapes hide.
     pub(crate) fn plain(&mut self, text: &str, nesting: usize) -> Result<Vec<Edit>, Withheld> {
         let hits = self.scanner.scan(text.as_bytes(), &mut self.work)?;
+        within_count(hits.len())?;
         let edits = edits_of(text, hits);
         if !escape::hides(text) {
             return Ok(edits);
@@ -109,12 +113,17 @@ impl<'m> Mask<'m> {
         Ok(edits_of(plain, scan::spare(&scan::join(known), &reserved, plain.as_bytes())))
     }
 
-    /// The rule of a number that is one in whole.
+    /// The rule of an unsigned whole number.
     pub(crate) fn whole_number(&mut self, digits: &str) -> Result<Option<Rule>, Withheld> {
         let hits = self.scanner.scan(digits.as_bytes(), &mut self.work)?;
         let whole = hits.first().filter(|hit| hit.start == 0 && hit.end == digits.len());
         Ok(whole.map(|hit| hit.rule))
     }
+}
+
+/// Tested wherever finds are gathered, so that no body makes more of them than it may have.
+pub(crate) fn within_count(places: usize) -> Result<(), Withheld> {
+    if places > REDACTIONS_MAX { Err(Withheld::TooMany(REDACTIONS_MAX)) } else { Ok(()) }
 }
 
 /// Hits as edits, widened to whole characters.

@@ -120,6 +120,16 @@ pub(crate) fn key_token(rule: Rule, member: u64) -> String {
     format!("{TOKEN_START}{}#{member}]", rule.name())
 }
 
+/// The numbers of the replacements in a key.
+pub(crate) fn numbers_in(key: &str) -> impl Iterator<Item = u64> {
+    key.match_indices(TOKEN_START).filter_map(|(at, _)| {
+        let token = key.get(at..token_end(key.as_bytes(), at)?)?;
+        let number = token.trim_end_matches(']').split_once('#')?.1.parse().ok()?;
+        // Numbers beyond are out of the reach of a document's members.
+        (number < u64::from(u32::MAX)).then_some(number)
+    })
+}
+
 /// Where the replacement that starts at `at` ends, if a replacement of ours is there.
 pub(crate) fn token_end(text: &[u8], at: usize) -> Option<usize> {
     const LONGEST: usize = 48;

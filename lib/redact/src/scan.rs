@@ -21,7 +21,7 @@ mod email;
 mod iban;
 mod jwt;
 pub(crate) mod keyed;
-mod number;
+pub(crate) mod number;
 mod pem;
 mod secret;
 mod url;
@@ -34,8 +34,19 @@ pub(crate) struct Hit {
     pub(crate) rule: Rule,
 }
 
+/// What a check is told besides the place of its candidate, and what it tells besides its find.
+#[derive(Debug, Default)]
+struct Look {
+    /// Everything before is looked at already: the end of the last find of this kind.
+    done: usize,
+    /// Bytes looked at, for the work budget.
+    walked: usize,
+    /// The candidate is none, and no other candidate of this kind before this place is one.
+    none_before: usize,
+}
+
 /// Checks the candidate whose anchor stands at `at`.
-type Check = fn(text: &[u8], at: usize) -> Option<Hit>;
+type Check = fn(text: &[u8], at: usize, look: &mut Look) -> Option<Hit>;
 
 /// A kind of candidate: the literals that announce it (found in any case) and its check.
 struct Kind {
@@ -44,7 +55,7 @@ struct Kind {
 }
 
 const KINDS: &[Kind] = &[
-    Kind { anchors: &[rule::TOKEN_START], check: |_, _| None },
+    Kind { anchors: &[rule::TOKEN_START], check: |_, _, _| None },
     Kind { anchors: &["-----BEGIN ", "-----END "], check: pem::check },
     Kind { anchors: &["eyJ"], check: jwt::check },
     Kind { anchors: &["AKIA", "ASIA"], check: secret::aws },
@@ -120,7 +131,8 @@ impl Scanner {
         hits: &mut Vec<Hit>,
         reserved: &mut Vec<(usize, usize)>,
     ) -> Result<(), Withheld> {
-        // A candidate inside the last find of its own kind tells nothing new; without this, repeats cost a square.
+        // A candidate inside the last find of its own kind tells nothing new, nor does one in a run that is known to
+        // hold none; without this, repeats cost a square.
         let mut done = [0; KINDS.len()];
         for anchor in self.anchors.find_overlapping_iter(text) {
             let (kind, at) = (self.kinds[anchor.pattern().as_usize()], anchor.start());
@@ -131,11 +143,12 @@ impl Scanner {
                 reserved.extend(rule::token_end(text, at).map(|end| (at, end)));
                 continue;
             }
-            work.spend(CANDIDATE_COST)?;
-            if let Some(hit) = (KINDS[kind].check)(text, at) {
-                done[kind] = hit.end;
-                hits.push(hit);
-            }
+            let mut look = Look { done: done[kind], ..Look::default() };
+            let hit = (KINDS[kind].check)(text, at, &mut look);
+            let found = hit.map_or(0, |hit| hit.end - hit.start);
+            work.spend(CANDIDATE_COST + look.walked.max(found))?;
+            done[kind] = hit.map_or(look.none_before, |hit| hit.end).max(done[kind]);
+            hits.extend(hit);
         }
         Ok(())
     }
@@ -176,8 +189,14 @@ fn shaped(text: &[u8], work: &mut Work, hits: &mut Vec<Hit>) -> Result<(), Withh
                 at = end;
                 continue;
             }
-            b'@' => hits.extend(email::check(text, at)),
-            b'+' | b'(' => hits.extend(number::phone(text, at)),
+            b'@' => {
+                work.spend(CANDIDATE_COST)?;
+                hits.extend(email::check(text, at));
+            }
+            b'+' | b'(' => {
+                work.spend(CANDIDATE_COST)?;
+                hits.extend(number::phone(text, at));
+            }
             _ => {}
         }
         at += 1;

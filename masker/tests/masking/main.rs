@@ -229,7 +229,7 @@ async fn kills_at_any_moment_change_nothing() {
             if round == 3 {
                 world.send(frame(number, FrameKind::Response, b"")).await;
             }
-            let running = world.start();
+            let running = world.start_joined().await;
             // Yields differ from turn to turn, so that the end comes at each of its awaits.
             for _ in 0..kills % 40 {
                 tokio::task::yield_now().await;

@@ -70,6 +70,7 @@ impl World {
     }
 
     pub(crate) fn start(&self) -> Running {
+        self.ready.send_replace(Some("not begun".to_owned()));
         let now_us = self.now_us.clone();
         let deps = masker::Deps {
             bus: self.faulty.clone(),
@@ -82,6 +83,15 @@ impl World {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(masker::run(masker::Config::default(), deps, shutdown.clone()));
         Running { shutdown, task }
+    }
+
+    /// A masker that has joined its group. Who is killed before that has done nothing yet.
+    pub(crate) async fn start_joined(&self) -> Running {
+        let running = self.start();
+        let mut ready = self.ready.subscribe();
+        let joined = tokio::time::timeout(PATIENCE, ready.wait_for(Option::is_none)).await;
+        joined.expect("it joins in time").expect("it runs");
+        running
     }
 
     pub(crate) fn pass_seconds(&self, seconds: i64) {

@@ -1,6 +1,6 @@
 //! Records to ask about.
 
-use schemas::{Direction, ExchangeId, Record, RecordId, RecordKind, RedactionStatus, Timestamp};
+use schemas::{Direction, ExchangeId, Record, RecordId, RecordKind, Timestamp};
 use uuid::Uuid;
 
 /// 2026-07-28T09:30:00Z.

@@ -152,7 +152,9 @@ fn who() -> BoxedStrategy<Who> {
     (word(), word(), word(), word(), texts(), word(), texts(), word(), word()).boxed()
 }
 
-fn place() -> BoxedStrategy<(Option<String>, Option<String>, Option<String>, Option<i64>, Option<i64>)> {
+type Place = (Option<String>, Option<String>, Option<String>, Option<i64>, Option<i64>);
+
+fn place() -> BoxedStrategy<Place> {
     (word(), word(), word(), option::of(any::<i64>()), option::of(any::<i64>())).boxed()
 }
 
@@ -163,11 +165,15 @@ fn what() -> BoxedStrategy<What7> {
     (word(), word(), word(), word(), word(), word(), word()).boxed()
 }
 
-fn ruling_columns() -> BoxedStrategy<(Option<String>, Option<String>, Option<String>, Option<Uuid>)> {
+type RulingColumns = (Option<String>, Option<String>, Option<String>, Option<Uuid>);
+
+fn ruling_columns() -> BoxedStrategy<RulingColumns> {
     (word(), word(), word(), option::of(id())).boxed()
 }
 
-fn end() -> BoxedStrategy<(Option<String>, Option<i32>, Option<i64>, Option<bool>, Option<String>)> {
+type End = (Option<String>, Option<i32>, Option<i64>, Option<bool>, Option<String>);
+
+fn end() -> BoxedStrategy<End> {
     (word(), option::of(any::<i32>()), option::of(any::<i64>()), option::of(any::<bool>()), word()).boxed()
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Upkeep {
     unchecked_bytes: u64,
     /// Retention has more to delete.
     overdue: bool,
+    /// Members that have left, which could not be written. Their process lives, so no lease of theirs would ever end.
+    leaving: Vec<i64>,
 }
 
 /// What a transaction has changed, to be told when it is durable.
@@ -80,7 +82,7 @@ impl Drop for Abandons {
 impl Default for Upkeep {
     fn default() -> Upkeep {
         let now = Instant::now();
-        Upkeep { looked: now, beaten: now, warned: None, version: 0, unchecked_bytes: 0, overdue: false }
+        Upkeep { looked: now, beaten: now, warned: None, version: 0, unchecked_bytes: 0, overdue: false, leaving: Vec::new() }
     }
 }
 
@@ -105,6 +107,7 @@ impl Writer {
         if self.upkeep.beaten.elapsed() >= BEAT_EVERY {
             self.upkeep.beaten = Instant::now();
             self.beat();
+            self.leave_again();
             self.upkeep.overdue = true;
         }
         if self.upkeep.overdue && self.queue.is_empty() {
@@ -183,10 +186,13 @@ impl Writer {
         }
     }
 
-    fn refuse(&self, jobs: Vec<Job>, source: rusqlite::Error) {
+    fn refuse(&mut self, jobs: Vec<Job>, source: rusqlite::Error) {
         warn!(path = %self.path.display(), error = %source, refused = jobs.len(), "the log could not write");
         let source = Arc::new(source);
         for job in jobs {
+            if let Work::Leave { member } = job.work {
+                self.upkeep.leaving.push(member);
+            }
             let tried = file::explanation(&self.path, &source);
             job.refuse(Error::because(tried, source.clone()));
         }
@@ -264,6 +270,14 @@ impl Writer {
         match beaten {
             Ok(own) => self.processes.own = own,
             Err(error) => self.failed("show that its members live", &error),
+        }
+    }
+
+    fn leave_again(&mut self) {
+        for member in std::mem::take(&mut self.upkeep.leaving) {
+            let (leave, _) = Job::new(Work::Leave { member });
+            // A queue that is closed is that of a process that ends, and takes all its members with it.
+            let _ = self.queue.push(leave);
         }
     }
 

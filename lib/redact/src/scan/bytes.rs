@@ -31,11 +31,17 @@ pub(super) fn is_token(byte: u8) -> bool {
     is_word(byte) || byte == b'-'
 }
 
-/// Most bytes of a word before a prefix that may be glued to it. More of them and it is one of many in a long run, each
-/// of which would look at all the rest of it.
-const GLUED_BYTES_MAX: usize = 256;
+/// Is there a UUID, as its five groups of hexadecimal digits, that shares bytes with this range?
+pub(super) fn is_in_uuid(text: &[u8], start: usize, end: usize) -> bool {
+    let window = &text[start.saturating_sub(UUID_BYTES - 1)..text.len().min(end + UUID_BYTES - 1)];
+    window.windows(UUID_BYTES).any(is_uuid)
+}
 
-/// Is the prefix at `at` deep inside a run of token characters?
-pub(super) fn is_buried(text: &[u8], at: usize) -> bool {
-    at - run_back(text, at, GLUED_BYTES_MAX + 1, is_token) > GLUED_BYTES_MAX
+const UUID_BYTES: usize = 36;
+
+fn is_uuid(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(place, byte)| match place {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    })
 }

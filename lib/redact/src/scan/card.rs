@@ -2,7 +2,7 @@
 
 use super::{
     Hit,
-    bytes::{before, is_word},
+    bytes::{before, is_in_uuid, is_word},
 };
 use crate::rule::Rule;
 
@@ -52,7 +52,11 @@ pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
                 (count, group, end) = (count + 1, group + 1, end + 1);
             }
             next => {
-                if count >= DIGITS_MIN && !next.is_some_and(|byte| is_word(*byte)) && is_card(&digits[..count]) {
+                if count >= DIGITS_MIN
+                    && !next.is_some_and(|byte| is_word(*byte))
+                    && is_card(&digits[..count])
+                    && !is_in_uuid(text, at, end)
+                {
                     best = Some(Hit { start: at, end, rule: Rule::Card });
                 }
                 let grouped = matches!(next, Some(b' ' | b'-')) && text.get(end + 1).is_some_and(u8::is_ascii_digit);

@@ -19,7 +19,24 @@ pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
         start += 1;
     }
     let end = domain_end(text, at + 1)?;
-    (start < at).then_some(Hit { start, end, rule: Rule::Email })
+    let other = is_release(&text[at + 1..end]) || is_remote(text, start, at, end);
+    (start < at && !other).then_some(Hit { start, end, rule: Rule::Email })
+}
+
+/// `logo@2x.png`, `pkg@2.0.beta`: a scale or a version.
+fn is_release(domain: &[u8]) -> bool {
+    const STAGES: [&[u8]; 8] = [b"alpha", b"beta", b"rc", b"dev", b"next", b"canary", b"preview", b"snapshot"];
+    let numeric = |label: &[u8]| !label.is_empty() && label.iter().all(u8::is_ascii_digit);
+    let mut labels = domain.split(|byte| *byte == b'.');
+    let (first, second) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+    let scale = matches!(first, [b'1'..=b'9', b'x']) && domain.len() <= b"2x.jpeg".len();
+    scale || (numeric(first) && (numeric(second) || STAGES.contains(&second)))
+}
+
+/// `git@host:path`: where a repository is.
+fn is_remote(text: &[u8], start: usize, at: usize, end: usize) -> bool {
+    let local = &text[start..at];
+    (local == b"git" || local.ends_with(b"/git")) && matches!(text.get(end), Some(b':' | b'/'))
 }
 
 /// The end of a domain with a top level of two letters or more.

@@ -1,4 +1,5 @@
-//! IBAN: the country's length, and mod 97; plain or in groups.
+//! IBAN: the country's length, and mod 97; in capitals, compact or in groups of four. Anything looser would find them in
+//! UUIDs and hashes.
 
 use super::{
     Hit,
@@ -104,7 +105,7 @@ const COUNTRIES: &[(&[u8; 2], usize)] = &[
 /// The run of digits from `digits` to `digits_end` may be the check digits (and more) after a country.
 pub(super) fn check(text: &[u8], digits: usize, digits_end: usize) -> Option<Hit> {
     let start = digits.checked_sub(2)?;
-    let country = [text[start].to_ascii_uppercase(), text[start + 1].to_ascii_uppercase()];
+    let country = [text[start], text[start + 1]];
     let length = COUNTRIES.iter().find(|(code, _)| **code == country)?.1;
     if digits_end - digits < 2 || before(text, start).is_some_and(is_word) {
         return None;
@@ -115,18 +116,15 @@ pub(super) fn check(text: &[u8], digits: usize, digits_end: usize) -> Option<Hit
     (bounded && mod_97(&letters[..length]) == 1).then_some(Hit { start, end, rule: Rule::Iban })
 }
 
-/// Fills `letters` from `at` on, over single spaces and dashes; says where it ended.
+/// Fills `letters` from `at` on, compact or with a space after each four; says where it ended.
 fn gather(text: &[u8], mut at: usize, letters: &mut [u8]) -> Option<usize> {
-    let mut count = 0;
-    while count < letters.len() {
-        match *text.get(at)? {
-            byte if byte.is_ascii_alphanumeric() => {
-                letters[count] = byte.to_ascii_uppercase();
-                count += 1;
-            }
-            b' ' | b'-' if text.get(at + 1)?.is_ascii_alphanumeric() => {}
-            _ => return None,
+    let grouped = text.get(at + 4) == Some(&b' ');
+    for (place, letter) in letters.iter_mut().enumerate() {
+        if grouped && place > 0 && place % 4 == 0 {
+            text.get(at).filter(|byte| **byte == b' ')?;
+            at += 1;
         }
+        *letter = *text.get(at).filter(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())?;
         at += 1;
     }
     Some(at)

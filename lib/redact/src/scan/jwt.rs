@@ -1,8 +1,8 @@
 //! JSON web tokens, signed (three parts), unsigned, encrypted (five), and cut off after the header.
 
 use super::{
-    Hit,
-    bytes::{is_buried, is_token, run, starts},
+    Hit, Look,
+    bytes::{is_token, run, starts},
 };
 use crate::rule::Rule;
 
@@ -10,11 +10,13 @@ use crate::rule::Rule;
 const HEADER_MIN: usize = 14;
 const PARTS_MAX: usize = 5;
 
-pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
-    if !starts(text, at, b"eyJ") || is_buried(text, at) {
+pub(super) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
+    if !starts(text, at, b"eyJ") {
         return None;
     }
     let header_end = run(text, at, is_token);
+    // Those that follow in the same run are shorter and have the same end.
+    (look.walked, look.none_before) = (header_end - at, header_end);
     if header_end - at < HEADER_MIN {
         return None;
     }

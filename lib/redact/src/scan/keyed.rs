@@ -5,7 +5,7 @@
 //! the value is known, so nearly everything counts.
 
 use super::{
-    Hit,
+    Hit, Look,
     bytes::{before, run, run_back},
 };
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
 const NUMBER_BYTES_MAX: usize = 64;
 /// Most spaces around a separator.
 const SPACES_MAX: usize = 8;
+/// Longest placeholder, in bytes; what is longer is a value.
+const PLACEHOLDER_BYTES_MAX: usize = 128;
 /// Shortest value of a bare `token` in JSON; shorter ones are the pieces that models count.
 const BARE_TOKEN_MIN: usize = 6;
 
@@ -33,12 +35,13 @@ struct Link {
 }
 
 /// `at` is somewhere in the name.
-pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
+pub(super) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
     let start = run_back(text, at, NAME_BYTES_MAX, is_name);
     let end = run(&text[..text.len().min(at + NAME_BYTES_MAX)], at, is_name);
     let rule = rule_at(text, start, end)?;
     let link = link(text, start, end)?;
     let (from, to, quoted) = value(text, &link, rule)?;
+    look.walked = to - start;
     let (from, to) = trim(text, from, to, rule);
     let value = text.get(from..to)?;
     let counts = if quoted { counts_quoted(rule, value) } else { counts_bare(text, to, rule, value, link.tight) };
@@ -49,7 +52,7 @@ pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
 pub(crate) fn in_json(name: &[u8], rule: Rule, value: &[u8]) -> Option<(usize, usize)> {
     let (from, to) = trim(value, 0, value.len(), rule);
     let kept = value.get(from..to)?;
-    let piece = key::is_bare_token(name) && (kept.len() < BARE_TOKEN_MIN || kept.contains(&b' '));
+    let piece = key::is_bare_token(name) && (kept.len() < BARE_TOKEN_MIN || is_prose(kept));
     let counts = !piece && counts_as_number(rule, kept) && !kept.is_empty() && !is_placeholder(kept);
     counts.then_some((from, to))
 }
@@ -215,15 +218,39 @@ fn tells(value: &[u8]) -> bool {
     value.len() >= 16 || value.iter().any(|byte| !byte.is_ascii_alphabetic() && !b".:!?".contains(byte))
 }
 
+/// Words, as in `"token": "end of line"`.
+fn is_prose(value: &[u8]) -> bool {
+    value.contains(&b' ') && value.iter().all(|byte| byte.is_ascii_alphabetic() || b" .,:;!?'".contains(byte))
+}
+
 /// A reference, not a value: `${TOKEN}`, `{{ token }}`, `<your-token>`, `********`.
+///
+/// Only the well-known shapes around a plain name count: `<s3cr3t!>` and `$ECRET` are what people choose.
 fn is_placeholder(value: &[u8]) -> bool {
-    let wrapped = |open: &[u8], close: &[u8]| {
-        value.len() > open.len() + close.len() && value.starts_with(open) && value.ends_with(close)
-    };
-    let variable =
-        value.len() > 1 && value[0] == b'$' && value[1..].iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    if value.len() > PLACEHOLDER_BYTES_MAX {
+        return false;
+    }
     let blanked = value.iter().all(|byte| b"*.xX\xe2\x80\xa2".contains(byte));
-    blanked || variable || wrapped(b"${", b"}") || wrapped(b"{{", b"}}") || wrapped(b"<", b">") || wrapped(b"$(", b")")
+    let wrapped = WRAPPERS.iter().any(|(open, close)| {
+        let inner = value.strip_prefix(*open).and_then(|rest| rest.strip_suffix(*close));
+        inner.is_some_and(|name| is_identifier(name.trim_ascii()))
+    });
+    blanked || wrapped || value.strip_prefix(b"$").is_some_and(is_variable)
+}
+
+/// What stands around the name in a placeholder.
+const WRAPPERS: [(&[u8], &[u8]); 4] = [(b"${{", b"}}"), (b"${", b"}"), (b"{{", b"}}"), (b"<", b">")];
+
+fn is_identifier(name: &[u8]) -> bool {
+    name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(|byte| is_name(*byte))
+}
+
+/// The name in `$DB_PASSWORD`. One word is a variable only when it is the customary one.
+fn is_variable(name: &[u8]) -> bool {
+    const CUSTOMARY: [&[u8]; 7] = [b"PASSWORD", b"PASS", b"TOKEN", b"SECRET", b"APIKEY", b"COOKIE", b"JWT"];
+    let shaped = name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
+    let started = name.first().is_some_and(|byte| !byte.is_ascii_digit());
+    shaped && started && (name.contains(&b'_') || CUSTOMARY.contains(&name))
 }
 
 /// A type, a literal, a call or a path of names: `string`, `None`, `get_password(`, `os.environ[`.

@@ -93,7 +93,15 @@ fn american(text: &[u8], at: usize) -> Option<usize> {
     let line = three(text, exchange)?;
     text.get(line).filter(|byte| b" -.".contains(byte))?;
     let end = run(text, line + 1, |byte| byte.is_ascii_digit());
-    (end - line == 5).then_some(end)
+    let spaced = !bracket && text[at..end].iter().all(|byte| byte.is_ascii_digit() || *byte == b' ');
+    (end - line == 5 && (!spaced || is_announced(text, at))).then_some(end)
+}
+
+/// `512 768 1024` may be any numbers; it is a phone's after a word that says so.
+fn is_announced(text: &[u8], at: usize) -> bool {
+    const WORDS: [&[u8]; 6] = [b"phone", b"tel", b"call", b"mobile", b"cell", b"fax"];
+    let before = text[at.saturating_sub(16)..at].to_ascii_lowercase();
+    WORDS.iter().any(|word| before.windows(word.len()).any(|window| window == *word))
 }
 
 /// Three digits that do not start with 0 or 1.
@@ -125,15 +133,21 @@ fn octet(text: &[u8], start: usize, end: usize) -> Option<usize> {
 
 /// `Chrome/120.0.0.0`, `version 1.2.3.4`, `pkg==1.2.3.4`.
 fn is_version(text: &[u8], at: usize, end: usize) -> bool {
-    let gap = run_back(text, at, 4, |byte| matches!(byte, b' ' | b':' | b'=' | b'"'));
+    let gap = run_back(text, at, 8, |byte| matches!(byte, b' ' | b':' | b'=' | b'"' | b'\\'));
     let word = run_back(text, gap, 16, |byte| byte.is_ascii_alphabetic());
-    let named = matches!(text[word..gap].to_ascii_lowercase().as_slice(), b"version" | b"ver" | b"release");
+    let named = is_version_name(&text[word..gap]);
     let pinned = at >= 2 && matches!(&text[at - 2..at], b"==" | b">=" | b"<=" | b"~=");
     let product = before(text, at) == Some(b'/')
         && at >= 2
         && text[at - 2].is_ascii_alphabetic()
         && text[at..end].ends_with(b".0.0");
     named || pinned || product
+}
+
+/// `version`, `ver`, `libVersion`: four numbers after it are no address.
+pub(crate) fn is_version_name(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with(b"version") || name == b"ver" || name == b"release"
 }
 
 /// No word goes on at either side, and none of `barred` does.

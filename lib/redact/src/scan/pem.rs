@@ -3,7 +3,7 @@
 //! Certificates and public keys stay. Line ends may be real or written as `\n`.
 
 use super::{
-    Hit,
+    Hit, Look,
     bytes::{run, starts},
 };
 use crate::rule::Rule;
@@ -15,13 +15,13 @@ const LABEL_BYTES_MAX: usize = 48;
 /// Shortest line that is taken for key material where the other end of the block is missing.
 const LINE_BYTES_MIN: usize = 16;
 
-pub(super) fn check(text: &[u8], at: usize) -> Option<Hit> {
+pub(super) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
     if starts(text, at, BEGIN) {
         let body = header_end(text, at + BEGIN.len())?;
         return Some(Hit { start: at, end: block_end(text, body), rule: Rule::PrivateKey });
     }
     let end = header_end(text, at + END.len()).filter(|_| starts(text, at, END))?;
-    let start = lines_back(text, at);
+    let start = lines_back(text, at, look.done);
     (start < at).then_some(Hit { start, end, rule: Rule::PrivateKey })
 }
 
@@ -68,13 +68,13 @@ fn was_long(text: &[u8], end: usize) -> bool {
     text[start..end].iter().all(|byte| is_base64(*byte)) && end - start == LINE_BYTES_MIN
 }
 
-/// The start of the lines of key material that end at `at`.
-fn lines_back(text: &[u8], at: usize) -> usize {
+/// The start of the lines of key material that end at `at`; what is before `floor` is found already.
+fn lines_back(text: &[u8], at: usize, floor: usize) -> usize {
     let (mut start, mut end) = (at, back_over_line_ends(text, at));
     let mut first = true;
     loop {
         let mut line = end;
-        while line > 0 && is_base64(text[line - 1]) && !is_escape(text, line - 1) {
+        while line > floor && is_base64(text[line - 1]) && !is_escape(text, line - 1) {
             line -= 1;
         }
         // Only the last line of a block may be short.
@@ -83,7 +83,7 @@ fn lines_back(text: &[u8], at: usize) -> usize {
         }
         (start, first) = (line, false);
         end = back_over_line_ends(text, line);
-        if end == line {
+        if end == line || end <= floor {
             return start;
         }
     }

@@ -1,20 +1,20 @@
 //! Secrets that carry their maker's prefix: cloud, forge, chat and model keys, and bearer tokens.
 
 use super::{
-    Hit,
-    bytes::{before, is_buried, is_token, is_word, run, starts},
+    Hit, Look,
+    bytes::{before, is_token, is_word, run, starts},
 };
 use crate::rule::Rule;
 
 /// `AKIA…` and `ASIA…`: twenty capitals and digits.
-pub(super) fn aws(text: &[u8], at: usize) -> Option<Hit> {
+pub(super) fn aws(text: &[u8], at: usize, _: &mut Look) -> Option<Hit> {
     if !starts(text, at, b"AKIA") && !starts(text, at, b"ASIA") {
         return None;
     }
     prefixed(text, at, at + 4, 16, Rule::AwsAccessKey, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-pub(super) fn github(text: &[u8], at: usize) -> Option<Hit> {
+pub(super) fn github(text: &[u8], at: usize, _: &mut Look) -> Option<Hit> {
     if starts(text, at, b"github_pat_") {
         return prefixed(text, at, at + 11, 22, Rule::GithubToken, is_word);
     }
@@ -25,19 +25,22 @@ pub(super) fn github(text: &[u8], at: usize) -> Option<Hit> {
     prefixed(text, at, at + 4, 20, Rule::GithubToken, |byte| byte.is_ascii_alphanumeric())
 }
 
-pub(super) fn slack(text: &[u8], at: usize) -> Option<Hit> {
+pub(super) fn slack(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
     let app = starts(text, at, b"xapp-");
     let other = starts(text, at, b"xox") && b"abeprs".contains(text.get(at + 3)?) && text.get(at + 4) == Some(&b'-');
-    if (!app && !other) || is_buried(text, at) {
+    if !app && !other {
         return None;
     }
     let body = at + 5;
-    let hit = prefixed(text, at, body, 10, Rule::SlackToken, |byte| byte.is_ascii_alphanumeric() || byte == b'-')?;
-    text[body..hit.end].iter().any(u8::is_ascii_digit).then_some(hit)
+    let end = run(text, body, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    // Those that follow in the same run are shorter, and have no digit where this one has none.
+    (look.walked, look.none_before) = (end - at, end);
+    let counts = end - body >= 10 && text[body..end].iter().any(u8::is_ascii_digit);
+    counts.then_some(Hit { start: at, end, rule: Rule::SlackToken })
 }
 
 /// `sk-ant-…` and `sk-…`.
-pub(super) fn model_key(text: &[u8], at: usize) -> Option<Hit> {
+pub(super) fn model_key(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
     if starts(text, at, b"sk-ant-") {
         return prefixed(text, at, at + 7, 16, Rule::AnthropicKey, is_token);
     }
@@ -46,16 +49,18 @@ pub(super) fn model_key(text: &[u8], at: usize) -> Option<Hit> {
         return None;
     }
     let hit = prefixed(text, at, at + 3, 20, Rule::OpenaiKey, is_token)?;
+    look.walked = hit.end - at;
     let body = &text[at + 3..hit.end];
     (body.iter().any(u8::is_ascii_digit) && body.iter().any(u8::is_ascii_uppercase)).then_some(hit)
 }
 
 /// `Bearer …`, wherever it stands.
-pub(super) fn bearer(text: &[u8], at: usize) -> Option<Hit> {
+pub(super) fn bearer(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
     let start = at + b"bearer ".len();
     let hit = prefixed(text, start, start, 16, Rule::Authorization, |byte| {
         is_token(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'=')
     })?;
+    look.walked = hit.end - at;
     text[start..hit.end].iter().any(u8::is_ascii_digit).then_some(hit)
 }
 
