@@ -10,7 +10,13 @@ use schemas::{Approval, Timestamp, approval::State};
 use serde_json::{Value, json};
 
 use crate::{
-    argv, configuration::Configuration, console, data::DataDirectory, exit::Failure, keys::Keys, reading, table,
+    argv,
+    configuration::Configuration,
+    console,
+    data::DataDirectory,
+    exit::Failure,
+    keys::Keys,
+    reading, table,
     wiring::{self, Ground},
 };
 
@@ -21,7 +27,11 @@ pub enum Choice {
     Deny,
 }
 
-pub async fn command(data: &DataDirectory, configuration: &Configuration, what: argv::Approvals) -> Result<(), Failure> {
+pub async fn command(
+    data: &DataDirectory,
+    configuration: &Configuration,
+    what: argv::Approvals,
+) -> Result<(), Failure> {
     match what {
         argv::Approvals::List { all, json } => list(data, configuration, all, json).await,
         argv::Approvals::Approve(ballot) => cast(data, &ballot, Choice::Approve).await,
@@ -58,7 +68,8 @@ async fn list(data: &DataDirectory, configuration: &Configuration, all: bool, as
     reading::record(&ground, "approvals/list").await?;
     let now = wiring::now();
     let log = ground.bus.reader();
-    let approvals = if all { approver::read_all(log).await.map_err(anyhow::Error::from)? } else { pending(log, now).await? };
+    let approvals =
+        if all { approver::read_all(log).await.map_err(anyhow::Error::from)? } else { pending(log, now).await? };
     if as_json {
         let rows = approvals.iter().map(|approval| approver::to_json(approval, now));
         println!("{}", Value::Array(rows.collect()));

@@ -38,6 +38,7 @@ pub enum Command {
         exit: bool,
     },
     /// Prints a token of the development issuer, and nothing else
+    #[cfg(feature = "masker")]
     Token {
         /// Who the token is for
         #[arg(long)]
@@ -117,6 +118,7 @@ pub struct Vote {
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Lists the keys that frames are sealed to and opened with
+    #[cfg(feature = "masker")]
     List {
         #[arg(long)]
         json: bool,

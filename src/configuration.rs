@@ -257,7 +257,8 @@ impl Configuration {
     }
 
     pub fn parse(text: &str) -> Result<Configuration> {
-        let configuration: Configuration = toml::from_str(text).map_err(|error| anyhow!("{}", one_line(&error, text)))?;
+        let configuration: Configuration =
+            toml::from_str(text).map_err(|error| anyhow!("{}", one_line(&error, text)))?;
         configuration.check()?;
         Ok(configuration)
     }

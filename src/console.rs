@@ -40,7 +40,8 @@ async fn exchange(console: SocketAddr, request: Request<Full<Bytes>>) -> Result<
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(|error| anyhow::anyhow!("the console's answer broke off: {error}"))?.to_bytes();
-    let json = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
+    let json =
+        serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
     ensure!(!status.is_redirection(), "the console sends elsewhere ({status})");
     Ok((status, json))
 }

@@ -102,7 +102,8 @@ impl DataDirectory {
     pub fn addresses(&self) -> Result<Addresses> {
         let text = fs::read_to_string(self.path.join("addresses.json"))
             .with_context(|| format!("`hansard up` does not run on {}: start it first", self.path.display()))?;
-        let json: serde_json::Value = serde_json::from_str(&text).context("addresses.json is damaged: start `hansard up` again")?;
+        let json: serde_json::Value =
+            serde_json::from_str(&text).context("addresses.json is damaged: start `hansard up` again")?;
         let of = |role: &str| -> Result<SocketAddr> {
             let address = json[role].as_str().with_context(|| format!("addresses.json does not name {role}"))?;
             address.parse().with_context(|| format!("addresses.json: {role} is not an address"))
@@ -111,16 +112,22 @@ impl DataDirectory {
     }
 }
 
-/// Writes a file that must not be there yet, durably, and readable by `mode` only.
+/// Writes a file that must not be there yet, durably, and readable by `mode` only. It gets its name when it is whole,
+/// so that a kill leaves no half of a key for the next start.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let shown = path.display();
+    let folder = path.parent().context("a file without a folder")?;
+    let unnamed = path.with_added_extension(format!("{}.new", std::process::id()));
+    // Only a process that was killed can have left it.
+    let _ = fs::remove_file(&unnamed);
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(path)
+        .open(&unnamed)
         .with_context(|| format!("cannot make {shown}"))?;
-    file.write_all(content).and_then(|()| file.sync_all()).with_context(|| format!("cannot write {shown}"))?;
-    let folder = path.parent().context("a file without a folder")?;
+    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&unnamed, path));
+    let _ = fs::remove_file(&unnamed);
+    written.with_context(|| format!("cannot write {shown}"))?;
     fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot write {shown}"))
 }

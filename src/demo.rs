@@ -64,7 +64,10 @@ pub async fn command(data: Option<PathBuf>, exit: bool) -> Result<(), Failure> {
     let configuration = configuration(&office)?;
     let running = Running::start(&data, &configuration).await?;
 
-    println!("Calls go through ingress at http://{}/c/shop to an MCP server of the official SDK.\n", running.addresses.ingress);
+    println!(
+        "Calls go through ingress at http://{}/c/shop to an MCP server of the official SDK.\n",
+        running.addresses.ingress
+    );
     let mut story = Story::new(&data, &configuration, &running, secrets.clone())?;
     story.tell().await?;
     let store = wiring::store(&data, &configuration)?;

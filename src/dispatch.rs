@@ -4,13 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 
+#[cfg(feature = "masker")]
+use crate::token::{self, Subject};
 use crate::{
     argv::{self, Arguments, Command, Place},
     configuration::Configuration,
     data::DataDirectory,
     exit::Failure,
     keys::Keys,
-    token::{self, Subject},
     wiring,
 };
 
@@ -31,6 +32,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 
 async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure> {
     match command {
+        #[cfg(feature = "masker")]
         Command::Token { subject, groups, name, lifetime } => {
             let lifetime = Duration::from_secs(lifetime);
             mint(&place, Subject { subject, groups, name, lifetime })
@@ -81,6 +83,7 @@ fn data_path(place: &Place) -> Result<PathBuf> {
     place.data.clone().map_or_else(wiring::default_data, Ok)
 }
 
+#[cfg(feature = "masker")]
 #[expect(clippy::print_stdout, reason = "the token is what is asked for")]
 fn mint(place: &Place, subject: Subject) -> Result<(), Failure> {
     let (data, configuration) = fresh(place)?;

@@ -12,11 +12,11 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use envelope::PublicKey;
 use identity::development::DevelopmentIssuer;
 
-use crate::data::{DataDirectory, write_new};
+use crate::data::DataDirectory;
 
 const PUBLIC: &str = "sealing.public";
 const IDENTITY: &str = "identity.key";
@@ -45,7 +45,8 @@ impl Keys {
 
     pub fn development_issuer(&self) -> Result<DevelopmentIssuer> {
         let pem = self.read_private(DEVELOPMENT)?;
-        DevelopmentIssuer::from_pem(&pem).with_context(|| format!("{} is no signing key", self.path(DEVELOPMENT).display()))
+        DevelopmentIssuer::from_pem(&pem)
+            .with_context(|| format!("{} is no signing key", self.path(DEVELOPMENT).display()))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -67,7 +68,8 @@ impl Keys {
     fn read_private(&self, name: &str) -> Result<String> {
         let text = self.read(name)?;
         let path = self.path(name);
-        let mode = fs::metadata(&path).with_context(|| format!("cannot look at {}", path.display()))?.permissions().mode();
+        let mode =
+            fs::metadata(&path).with_context(|| format!("cannot look at {}", path.display()))?.permissions().mode();
         ensure!(
             mode & 0o077 == 0,
             "the key file {shown} may be read by others (mode {:o}): run chmod 600 {shown}, and rotate it if that was so for long",
@@ -85,7 +87,10 @@ mod private {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use envelope::{KeyId, Opener, PrivateKey};
 
+    use anyhow::bail;
+
     use super::*;
+    use crate::data::write_new;
 
     /// One key pair of the data directory, as `keys list` shows it.
     #[derive(Debug, PartialEq, Eq)]
@@ -111,7 +116,8 @@ mod private {
         /// Two first uses at once make one set of keys: whoever comes second waits, and finds those of the first.
         fn make(&self) -> Result<()> {
             fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
-            fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).context("cannot protect the key folder")?;
+            fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))
+                .context("cannot protect the key folder")?;
             let _locked = self.lock()?;
             if self.path(PUBLIC).exists() {
                 return Ok(());
@@ -183,7 +189,9 @@ mod private {
             let mut names = Vec::new();
             for entry in fs::read_dir(&self.folder).with_context(|| format!("cannot read {}", self.folder.display()))? {
                 let name = entry.context("cannot read the key folder")?.file_name();
-                let Some(name) = name.to_str() else { bail!("a file in {} has no readable name", self.folder.display()) };
+                let Some(name) = name.to_str() else {
+                    bail!("a file in {} has no readable name", self.folder.display())
+                };
                 if name.starts_with("sealing-") && name.ends_with(".private") {
                     names.push(name.to_owned());
                 }

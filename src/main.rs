@@ -4,6 +4,7 @@
 //! It refuses to hold logic of a stage: what a stage does is in its own room.
 
 #![expect(unreachable_pub, reason = "a program has no outside")]
+#![cfg_attr(not(feature = "all"), allow(dead_code, reason = "the commands of single roles come with the Kafka log"))]
 
 mod argv;
 mod configuration;
@@ -13,7 +14,6 @@ mod exit;
 mod keys;
 mod secret;
 mod telemetry;
-mod token;
 mod wiring;
 
 #[cfg(feature = "all")]
@@ -22,12 +22,14 @@ mod approvals;
 mod console;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "all")]
+mod operation;
 #[cfg(feature = "query")]
 mod reading;
 #[cfg(feature = "query")]
 mod table;
-#[cfg(feature = "all")]
-mod operation;
+#[cfg(feature = "masker")]
+mod token;
 #[cfg(feature = "all")]
 mod up;
 

@@ -4,7 +4,7 @@
 
 use std::{io::Write, sync::Arc};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use query::{Answer, Asker, Replay, Trail};
 use schemas::{Context, Frame, FrameKind, Principal, Record};
@@ -35,9 +35,6 @@ pub async fn sql(
 pub async fn replay(data: &DataDirectory, configuration: &Configuration, id: &str, json: bool) -> Result<(), Failure> {
     let trail = open(data, configuration).await?;
     let replay = trail.replay(&local(), id).await.map_err(failure)?;
-    if replay.records.is_empty() {
-        return Err(Failure::Other(anyhow!("the trail has no conversation and no exchange {id}")));
-    }
     let text = if json { replay.to_json().context("cannot show the answer")? } else { told(&replay).into_bytes() };
     print(&text)?;
     Ok(())

@@ -44,7 +44,10 @@ fn from_environment(name: &str) -> Result<String> {
 fn from_file(path: &Path) -> Result<String> {
     let shown = path.display();
     let size = std::fs::metadata(path).with_context(|| format!("cannot read file:{shown}"))?.len();
-    ensure!(size <= SECRET_FILE_BYTES_MAX, "file:{shown} has {size} bytes; a secret has at most {SECRET_FILE_BYTES_MAX}");
+    ensure!(
+        size <= SECRET_FILE_BYTES_MAX,
+        "file:{shown} has {size} bytes; a secret has at most {SECRET_FILE_BYTES_MAX}"
+    );
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read file:{shown}"))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -309,10 +309,15 @@ fn announce(running: &Running, configuration: &Configuration) {
     println!("operation  http://{operation}/metrics, /healthz, /readyz");
     println!("data       {}", running.data.path().display());
     if configuration.is_development() {
-        println!("identity   development issuer; a token: hansard token --subject you --data {}", running.data.path().display());
+        println!(
+            "identity   development issuer; a token: hansard token --subject you --data {}",
+            running.data.path().display()
+        );
     }
     if configuration.connection.is_empty() {
-        println!("no connection is configured: add [[connection]] name, upstream to a file and start with --config FILE");
+        println!(
+            "no connection is configured: add [[connection]] name, upstream to a file and start with --config FILE"
+        );
     }
     println!("ready");
 }

@@ -35,7 +35,12 @@ pub struct Ground {
 
 impl Ground {
     /// Opens the log. `emitter` names who records by this ground.
-    pub async fn open(data: &DataDirectory, configuration: &Configuration, keys: &Keys, emitter: String) -> Result<Ground> {
+    pub async fn open(
+        data: &DataDirectory,
+        configuration: &Configuration,
+        keys: &Keys,
+        emitter: String,
+    ) -> Result<Ground> {
         let clock = clock();
         let bus: Arc<dyn Bus> = Arc::new(
             Embedded::open(embedded_log(data, &configuration.bus, &clock))
@@ -128,7 +133,10 @@ pub fn ingress(configuration: &Configuration) -> Result<ingress::Config> {
     let section = &configuration.ingress;
     Ok(ingress::Config {
         public_url: section.public_url.clone(),
-        tls: section.tls.as_ref().map(|tls| ingress::Tls { certificate: tls.certificate.clone(), key: tls.key.clone() }),
+        tls: section
+            .tls
+            .as_ref()
+            .map(|tls| ingress::Tls { certificate: tls.certificate.clone(), key: tls.key.clone() }),
         connections: configuration.connection.iter().map(connection).collect::<Result<_>>()?,
         limits: section.limits.clone(),
     })
@@ -137,8 +145,10 @@ pub fn ingress(configuration: &Configuration) -> Result<ingress::Config> {
 #[cfg(feature = "ingress")]
 fn connection(section: &configuration::Connection) -> Result<ingress::Connection> {
     let credential = section.credential.as_ref().map(|credential| -> Result<ingress::Credential> {
-        let header = credential.header.parse().with_context(|| format!("\"{}\" is no header name", credential.header))?;
-        let mut value = http::HeaderValue::from_str(&credential.value.read()?).context("the value is no header value")?;
+        let header =
+            credential.header.parse().with_context(|| format!("\"{}\" is no header name", credential.header))?;
+        let mut value =
+            http::HeaderValue::from_str(&credential.value.read()?).context("the value is no header value")?;
         value.set_sensitive(true);
         Ok(ingress::Credential { header, value })
     });

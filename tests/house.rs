@@ -35,14 +35,17 @@ fn read(path: &Path) -> String {
 /// Rooms of ours that a manifest depends on outside its tests.
 fn rooms_of(manifest: &str) -> BTreeSet<String> {
     let manifest: toml::Table = manifest.parse().unwrap();
-    let ours = |name: &&String| STAGES.contains(&name.as_str()) || LIBRARIES.iter().any(|(room, _)| room == name) || *name == "schemas";
+    let ours = |name: &&String| {
+        STAGES.contains(&name.as_str()) || LIBRARIES.iter().any(|(room, _)| room == name) || *name == "schemas"
+    };
     manifest["dependencies"].as_table().unwrap().keys().filter(ours).cloned().collect()
 }
 
 /// Every Rust file of the house.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = ["src", "tests", "schemas", "lib", "benches"].map(|folder| root().join(folder)).to_vec();
+    let mut folders: Vec<PathBuf> =
+        ["src", "tests", "schemas", "lib", "benches"].map(|folder| root().join(folder)).to_vec();
     folders.extend(STAGES.map(|stage| root().join(stage)));
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
@@ -98,9 +101,18 @@ fn every_file_says_what_it_is_for() {
 
 #[test]
 fn only_schemas_serialises() {
-    for path in sources().iter().filter(|path| !path.starts_with(root().join("schemas")) && !path.starts_with(root().join("tests"))) {
-        let derives = |line: &str| line.trim_start().starts_with("#[derive(") && line.replace("Deserialize", "").contains("Serialize");
-        assert!(!read(path).lines().any(derives), "{} derives Serialize: stored and wire types live in schemas", path.display());
+    for path in sources()
+        .iter()
+        .filter(|path| !path.starts_with(root().join("schemas")) && !path.starts_with(root().join("tests")))
+    {
+        let derives = |line: &str| {
+            line.trim_start().starts_with("#[derive(") && line.replace("Deserialize", "").contains("Serialize")
+        };
+        assert!(
+            !read(path).lines().any(derives),
+            "{} derives Serialize: stored and wire types live in schemas",
+            path.display()
+        );
     }
 }
 
@@ -119,18 +131,27 @@ fn thin_ingress_has_no_code_that_opens() {
     let features = |arguments: &[&str]| -> Vec<String> {
         let tree = tree(arguments);
         let lines = tree.lines().filter(|line| line.starts_with("hansard-envelope "));
-        lines.map(|line| line.rsplit_once('[').unwrap().1.trim_end_matches([']', '(', '*', ')', ' ']).to_owned()).collect()
+        lines
+            .map(|line| line.rsplit_once('[').unwrap().1.trim_end_matches([']', '(', '*', ')', ' ']).to_owned())
+            .collect()
     };
     let ingress = features(&["--no-default-features", "--features", "ingress"]);
     assert!(!ingress.is_empty() && ingress.iter().all(|features| !features.contains("open")), "{ingress:?}");
     let masker = features(&["--no-default-features", "--features", "masker"]);
-    assert!(masker.iter().any(|features| features.contains("open")), "the test sees the feature where it is: {masker:?}");
+    assert!(
+        masker.iter().any(|features| features.contains("open")),
+        "the test sees the feature where it is: {masker:?}"
+    );
 }
 
 /// Two copies of these do not fit together, or are two of what must be one.
 #[test]
 fn single_copies_stay_single() {
-    let output = Command::new(env!("CARGO")).args(["tree", "--locked", "-d", "--depth", "0"]).current_dir(root()).output().unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "-d", "--depth", "0"])
+        .current_dir(root())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let single = ["arrow", "parquet", "object_store", "datafusion", "rustls", "hyper", "reqwest", "tonic", "rdkafka"];
     for line in String::from_utf8(output.stdout).unwrap().lines() {

@@ -86,14 +86,18 @@ impl CommitLog {
         Ok(Appended::Fenced)
     }
 
-    /// Names are dense and sort as their numbers, so the ones after the last that was read are the new ones.
+    /// Names are dense and sort as their numbers, so the ones after the last that was read are the new ones. Some
+    /// stores ignore where a list is to begin and name them all, so it is looked at here too.
     async fn count_added(&self) -> Result<u64, Setback> {
         let folder = Path::from(COMMITS);
-        let names = match self.length.checked_sub(1) {
+        let last = self.length.checked_sub(1).map(|last| Path::from(entry_path(last)));
+        let names = match &last {
             None => self.store.list(Some(&folder)),
-            Some(last) => self.store.list_with_offset(Some(&folder), &Path::from(entry_path(last))),
+            Some(last) => self.store.list_with_offset(Some(&folder), last),
         };
-        let count = names.try_fold(0, async |count, _| Ok(count + 1)).await;
+        let new =
+            names.try_filter(|object| std::future::ready(last.as_ref().is_none_or(|last| object.location > *last)));
+        let count = new.try_fold(0, async |count, _| Ok(count + 1)).await;
         count.map_err(Setback::at(&folder))
     }
 

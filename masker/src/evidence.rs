@@ -1,5 +1,6 @@
 //! Collects what was masked in the fields of one record.
 
+use percent_encoding::percent_decode_str;
 use redact::{Redactor, Withheld};
 use schemas::{RedactionStatus, record::Redaction};
 
@@ -30,6 +31,15 @@ impl<'a> Evidence<'a> {
                 WITHHELD.to_owned()
             }
         }
+    }
+
+    /// A text that may be percent-encoded, as paths and URIs are. Where decoding shows something to mask, the decoded
+    /// text is kept, masked; else the text stays as it was sent.
+    pub(crate) fn address(&mut self, field: &str, text: &str) -> String {
+        let decoded = percent_decode_str(text).decode_utf8_lossy();
+        let hides = decoded != text
+            && !matches!(self.redactor.redact_text(field, &decoded), Ok(found) if found.redactions.is_empty());
+        self.text(field, if hides { &decoded } else { text })
     }
 
     pub(crate) fn optional(&mut self, field: &str, text: Option<&str>) -> Option<String> {
@@ -63,4 +73,19 @@ impl<'a> Evidence<'a> {
 /// The body of a record whose payload is not in it.
 pub(crate) fn withheld(reason: &str) -> String {
     serde_json::json!({ "hansard": "withheld", "reason": reason }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_encoding_hides_nothing() {
+        let redactor = Redactor::built_in();
+        let mut evidence = Evidence::new(&redactor);
+        let masked = evidence.address("target", "/find?mail=ada%40example.com&page=2");
+        assert!(!masked.contains("ada") && masked.ends_with("&page=2"), "{masked}");
+        assert_eq!(evidence.redactions.len(), 1);
+        assert_eq!(evidence.address("target", "/a%20file?of=b%2Fc"), "/a%20file?of=b%2Fc", "harmless: as it was sent");
+    }
 }

@@ -101,7 +101,7 @@ impl Masker {
         record.upstream.clone_from(&context.upstream);
         record.protocol = Some(evidence.text("protocol", &context.protocol)).filter(|protocol| !protocol.is_empty());
         record.method = evidence.optional("method", context.method.as_deref());
-        record.target = evidence.optional("target", context.target.as_deref());
+        record.target = context.target.as_deref().map(|target| evidence.address("target", target));
         record.target_digest = context.target_digest.map(|digest| hex(&digest));
         record.arguments_digest = context.arguments_digest.map(|digest| hex(&self.keyed(b"arguments\0", &digest)));
         record.model = evidence.optional("model", context.model.as_deref());

@@ -43,7 +43,10 @@ impl Secrets {
     pub fn generate() -> Secrets {
         Secrets {
             card: Planted { what: "card number", value: card(Uuid::new_v4().as_u128()) },
-            email: Planted { what: "e-mail address", value: format!("buyer.{}@example.com", letters(8).to_lowercase()) },
+            email: Planted {
+                what: "e-mail address",
+                value: format!("buyer.{}@example.com", letters(8).to_lowercase()),
+            },
             password: Planted { what: "password", value: format!("{}-{}", letters(6), letters(9)) },
             access_key: Planted { what: "AWS access key", value: format!("{}{}", ["AK", "IA"].concat(), letters(16)) },
             canary: format!("canary-{}", letters(12)),
@@ -129,7 +132,8 @@ fn columns(path: &Path) -> Result<String> {
     for batch in reader.with_context(|| format!("{} is no Parquet file", path.display()))? {
         let batch = batch.with_context(|| format!("cannot read {}", path.display()))?;
         for column in batch.columns() {
-            let values = ArrayFormatter::try_new(column, &FormatOptions::default()).context("a column that cannot be shown")?;
+            let values =
+                ArrayFormatter::try_new(column, &FormatOptions::default()).context("a column that cannot be shown")?;
             (0..column.len()).for_each(|row| text.push_str(&format!("{}\n", values.value(row))));
         }
     }
@@ -145,7 +149,8 @@ fn letters(count: usize) -> String {
 /// A number that passes Luhn's check, in the range of a large brand.
 fn card(random: u128) -> String {
     let body = format!("4{:014}", random % 100_000_000_000_000);
-    let sum: u32 = body.bytes().rev().enumerate().map(|(place, digit)| luhn(u32::from(digit - b'0'), place % 2 == 0)).sum();
+    let sum: u32 =
+        body.bytes().rev().enumerate().map(|(place, digit)| luhn(u32::from(digit - b'0'), place % 2 == 0)).sum();
     format!("{body}{}", (10 - sum % 10) % 10)
 }
 

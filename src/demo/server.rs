@@ -73,7 +73,10 @@ impl Office {
     #[tool]
     async fn charge_card(&self, Parameters(payment): Parameters<Payment>) -> String {
         let last = payment.card.chars().skip(payment.card.len().saturating_sub(4)).collect::<String>();
-        format!("order {} is paid with the card that ends in {last}; the receipt went to {}", payment.order, payment.email)
+        format!(
+            "order {} is paid with the card that ends in {last}; the receipt went to {}",
+            payment.order, payment.email
+        )
     }
 
     /// Shows the settings of the shop.
@@ -102,7 +105,10 @@ impl Office {
             if let Some(token) = meta.get_progress_token() {
                 let progress = ProgressNotificationParam::new(token, f64::from(step));
                 let progress = progress.with_total(f64::from(REPORT_STEPS)).with_message(format!("week {step}"));
-                caller.notify_progress(progress).await.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+                caller
+                    .notify_progress(progress)
+                    .await
+                    .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
             }
         }
         Ok("1 204 orders, 3 % more than the month before".to_owned())
@@ -122,7 +128,9 @@ impl BackOffice {
             StreamableHttpService::new(move || Ok(office.clone()), Default::default(), Default::default());
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move {
-            axum::serve(listener, axum::Router::new().nest_service("/mcp", service)).with_graceful_shutdown(stopped).await
+            axum::serve(listener, axum::Router::new().nest_service("/mcp", service))
+                .with_graceful_shutdown(stopped)
+                .await
         });
         Ok(BackOffice { address, _running: stop.drop_guard() })
     }

@@ -49,7 +49,10 @@ pub async fn trail(trail: &Trail, asker: &Asker, began_at: Timestamp) -> Result<
     let mut expectations = Vec::new();
     for question in QUESTIONS {
         let began = format!("TIMESTAMP '{began_at}'");
-        let answer = trail.sql(asker, &question.sql.replace("$BEGAN", &began)).await.map_err(|error| anyhow!("{}: {error}", question.heading))?;
+        let answer = trail
+            .sql(asker, &question.sql.replace("$BEGAN", &began))
+            .await
+            .map_err(|error| anyhow!("{}: {error}", question.heading))?;
         println!("\n{}\n{}", question.heading, reading::table(&answer)?);
         let rows = answer.batches.iter().map(|batch| batch.num_rows()).sum::<usize>();
         expectations.push(Expectation {
@@ -65,13 +68,19 @@ pub async fn trail(trail: &Trail, asker: &Asker, began_at: Timestamp) -> Result<
 #[expect(clippy::print_stdout, reason = "the tables are what the demo is asked for")]
 pub fn search(secrets: &Secrets, data: &DataDirectory) -> Result<Vec<Expectation>> {
     let Search { files, bytes, column_bytes, leaks, canary_found } = secrets.search(data.path())?;
-    println!("\nSearched {files} files, {bytes} bytes as they lie on disk and {column_bytes} bytes of Parquet columns, for:");
+    println!(
+        "\nSearched {files} files, {bytes} bytes as they lie on disk and {column_bytes} bytes of Parquet columns, for:"
+    );
     let rows = secrets.all().map(|secret| {
         let places: Vec<&str> = leaks.iter().filter(|leak| leak.starts_with(secret.what)).map(String::as_str).collect();
         vec![secret.what.to_owned(), if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") }]
     });
     println!("{}", table::render(&["planted", "found"], rows));
-    let none = Expectation { what: "no planted secret is on disk".into(), held: leaks.is_empty(), seen: format!("{} places", leaks.len()) };
+    let none = Expectation {
+        what: "no planted secret is on disk".into(),
+        held: leaks.is_empty(),
+        seen: format!("{} places", leaks.len()),
+    };
     let control = Expectation {
         what: "the search works: a word that is no secret is found".into(),
         held: canary_found,
@@ -93,7 +102,10 @@ pub fn expectations(expectations: &[Expectation]) -> usize {
 #[expect(clippy::print_stdout, reason = "the commands are what the demo is asked for")]
 pub fn how_to_go_on(running: &Running, data: &DataDirectory) {
     let data = data.path().display();
-    println!("\nIt goes on running; the console is at http://{}/ and asks for a token. Try:", running.addresses.console);
+    println!(
+        "\nIt goes on running; the console is at http://{}/ and asks for a token. Try:",
+        running.addresses.console
+    );
     println!("  hansard token --subject you --group sre --data {data}");
     println!("  hansard sql \"SELECT subject, count(*) AS calls FROM exchanges GROUP BY subject\" --data {data}");
     println!("  hansard approvals list --all --data {data}");

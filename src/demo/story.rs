@@ -95,10 +95,18 @@ impl<'a> Story<'a> {
         let (card, email) = (self.secrets.card.value.clone(), self.secrets.email.value.clone());
         let answer = alice.call("charge_card", json!({ "order": 1005, "card": card, "email": email })).await;
         let unchanged = text(&answer).contains(&email);
-        self.expect("a call with a card and an e-mail address is answered unchanged", unchanged, "the address came back");
+        self.expect(
+            "a call with a card and an e-mail address is answered unchanged",
+            unchanged,
+            "the address came back",
+        );
         let answer = alice.call("read_settings", json!({})).await;
         let unchanged = text(&answer) == self.secrets.settings_file();
-        self.expect("an answer with a password and an access key arrives unchanged", unchanged, "all settings, letter by letter");
+        self.expect(
+            "an answer with a password and an access key arrives unchanged",
+            unchanged,
+            "all settings, letter by letter",
+        );
     }
 
     async fn blocked_call(&mut self, alice: &Caller) {
@@ -140,7 +148,8 @@ impl<'a> Story<'a> {
 
     async fn vote(&self, who: &str, groups: &[&str], id: &str) -> Result<Result<Value, String>> {
         let token = self.token(who, groups)?;
-        let vote = approvals::vote(self.running.addresses.console, id, Choice::Approve, &token, "looked at the change").await;
+        let vote =
+            approvals::vote(self.running.addresses.console, id, Choice::Approve, &token, "looked at the change").await;
         Ok(vote.map_err(|failure| failure.to_string()))
     }
 

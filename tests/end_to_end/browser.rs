@@ -64,9 +64,9 @@ async fn a_person_signs_in_finds_a_call_and_reads_it_masked() {
     let Some(visit) = Visit::pay(parts, &scene, Some(&scene.ada), &["look", "echo"]) else { return };
     let explorer = visit.page("explorer");
     assert_eq!(explorer["title"], "Trail · Hansard");
-    let row = explorer["rows"].as_array().unwrap().iter().find(|row| row[3] == "tools/call echo");
+    let row = explorer["rows"].as_array().unwrap().iter().find(|row| row[2] == "tools/call echo");
     let row = row.unwrap_or_else(|| panic!("the call is not shown: {explorer}"));
-    assert_eq!([&row[1], &row[2], &row[4], &row[6]], ["ada", "c", "ok", "masked"]);
+    assert_eq!([&row[1], &row[3], &row[4], &row[6]], ["ada", "c", "ok", "masked"]);
 
     let exchange = visit.page("exchange");
     let messages = exchange["messages"].as_array().unwrap();

@@ -103,8 +103,15 @@ impl Cloud {
     }
 }
 
-/// All rows of the bucket, after the list of objects was held against the commit log.
+/// All rows of the bucket, after the list of objects was held against the commit log. The program has ended.
 async fn rows(store: &dyn ObjectStore) -> Vec<Record> {
+    let (rows, named) = committed(store).await;
+    assert_eq!(names(store, DATA).await, named, "the objects are those of the commit log");
+    rows
+}
+
+/// The rows that the commit log names, and the objects that they are in.
+async fn committed(store: &dyn ObjectStore) -> (Vec<Record>, BTreeSet<String>) {
     let (mut rows, mut named) = (Vec::new(), BTreeSet::new());
     let mut ends: BTreeMap<u32, u64> = BTreeMap::new();
     for number in 0..names(store, COMMITS).await.len() as u64 {
@@ -116,8 +123,24 @@ async fn rows(store: &dyn ObjectStore) -> Vec<Record> {
         rows.extend(batches.flat_map(|batch| schemas::arrow::from_batch(&batch.unwrap()).unwrap()));
         named.insert(entry.object);
     }
-    assert_eq!(names(store, DATA).await, named, "the objects are those of the commit log");
-    rows
+    (rows, named)
+}
+
+/// Until the archive has gone on behind the calls: what a kill left waiting is adopted before that.
+async fn until_archived(store: &dyn ObjectStore, answered: &BTreeSet<u64>) {
+    let until = Instant::now() + PATIENCE;
+    while !answered.is_subset(&calls(&committed(store).await.0, RecordKind::Response)) {
+        assert!(Instant::now() < until, "not all of {} calls are archived", answered.len());
+    }
+}
+
+/// The numbers of the calls that have a row of this kind, none of which has two.
+fn calls(rows: &[Record], kind: RecordKind) -> BTreeSet<u64> {
+    let echoes = rows.iter().filter(|row| row.kind == kind && row.target.as_deref() == Some("echo"));
+    let numbers: Vec<u64> = echoes.filter_map(|row| number(row.body.as_deref()?)).collect();
+    let once: BTreeSet<u64> = numbers.iter().copied().collect();
+    assert_eq!(once.len(), numbers.len(), "{kind:?}: no call is there twice");
+    once
 }
 
 async fn names(store: &dyn ObjectStore, folder: &str) -> BTreeSet<String> {
@@ -134,15 +157,8 @@ async fn check(place: &Place, cloud: &Cloud, answered: &BTreeSet<u64>) {
     let rows = rows(&*cloud.store()).await;
     let ids: BTreeSet<_> = rows.iter().map(|row| row.record_id).collect();
     assert_eq!(ids.len(), rows.len(), "every row has an id of its own");
-    let calls = |kind| {
-        let of = move |row: &&Record| row.kind == kind && row.target.as_deref() == Some("echo");
-        let numbers: Vec<u64> = rows.iter().filter(of).filter_map(|row| number(row.body.as_deref()?)).collect();
-        let once: BTreeSet<u64> = numbers.iter().copied().collect();
-        assert_eq!(once.len(), numbers.len(), "{kind:?}: no call is there twice");
-        once
-    };
     for kind in [RecordKind::Request, RecordKind::Response] {
-        let missing: Vec<_> = answered.difference(&calls(kind)).copied().collect();
+        let missing: Vec<_> = answered.difference(&calls(&rows, kind)).copied().collect();
         assert!(missing.is_empty(), "{kind:?}: {missing:?} of {} calls", answered.len());
     }
     let counted = place.sql("SELECT count(*) AS n, count(DISTINCT record_id) AS ids FROM records");
@@ -221,8 +237,10 @@ async fn check_kills(cloud: Cloud) {
         running.kill();
         callers.join_all().await;
     }
-    assert!(place.start().stop().success(), "what the kills left is archived by a start and a stop");
     let answered = answered.lock().unwrap().clone();
+    let running = place.start();
+    until_archived(&*store, &answered).await;
+    assert!(running.stop().success());
     check(&place, &cloud, &answered).await;
 }
 

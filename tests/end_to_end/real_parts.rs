@@ -27,7 +27,8 @@ fn check_client(program: &str, arguments: &[&str], calls: u64) {
         |rows| rows[0]["calls"].as_u64() >= Some(calls),
     );
     assert_eq!(rows[0]["calls"], calls);
-    let progress = "SELECT count(*) AS n FROM records WHERE kind = 'notification' AND method = 'notifications/progress'";
+    let progress =
+        "SELECT count(*) AS n FROM records WHERE kind = 'notification' AND method = 'notifications/progress'";
     place.sql_until(progress, |rows| rows[0]["n"] == 4);
 }
 
@@ -59,7 +60,8 @@ async fn tokens_of_a_real_issuer_are_checked() {
     let token = token(&url, "agent", audience).await;
     let answer = program::mcp(running.ingress, &token, &program::call(1, "echo", json!({ "a": 1 }))).await;
     assert_eq!(answer.json()["id"], 1, "{answer:?}");
-    let rows = place.sql_until("SELECT subject, issuer, groups FROM exchanges WHERE method = 'tools/call'", |rows| rows.len() == 1);
+    let rows = place
+        .sql_until("SELECT subject, issuer, groups FROM exchanges WHERE method = 'tools/call'", |rows| rows.len() == 1);
     assert_eq!((&rows[0]["subject"], &rows[0]["issuer"]), (&json!("agent"), &json!(url)));
     assert_eq!(rows[0]["groups"], json!(["platform"]));
 
@@ -92,7 +94,12 @@ async fn duckdb_reads_the_archive_with_the_same_answers() {
     for (caller, calls) in [("ada", 5), ("grace", 3)] {
         let token = place.token(caller, &["platform"]);
         for id in 0..calls {
-            program::mcp(running.ingress, &token, &program::call(id, "echo", json!({ "n": id, "mail": "a@example.com" }))).await;
+            program::mcp(
+                running.ingress,
+                &token,
+                &program::call(id, "echo", json!({ "n": id, "mail": "a@example.com" })),
+            )
+            .await;
         }
     }
     assert!(running.stop().success());

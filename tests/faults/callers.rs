@@ -98,6 +98,10 @@ impl Call {
         Call { id, tool: "plain", arguments: json!({ "text": "hello" }) }
     }
 
+    pub(crate) fn streamed(id: String) -> Call {
+        Call { id, tool: "stream", arguments: json!({ "text": "hello", "events": EVENTS_MAX }) }
+    }
+
     fn message(&self) -> String {
         let params = json!({ "name": self.tool, "arguments": self.arguments });
         json!({ "jsonrpc": "2.0", "id": self.id, "method": "tools/call", "params": params }).to_string()

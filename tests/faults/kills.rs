@@ -33,7 +33,7 @@ const KILLS_PER_SEED: u64 = 50;
 const VERIFY_EVERY: u64 = 25;
 /// Seeds at one time.
 const LANES: usize = 2;
-const CALLERS: u64 = 6;
+const CALLERS: u64 = 12;
 /// The load before a kill.
 const LOAD_MILLISECONDS: std::ops::Range<u64> = 5..150;
 /// Of so many kills one comes while the program starts.

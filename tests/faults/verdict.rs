@@ -12,7 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::{Record, RecordKind, RedactionStatus};
 use serde_json::Value;
 
-use super::{callers::Given, sealed::Frames};
+use super::{
+    callers::{Call, Given, call_in_turn},
+    pipeline::Site,
+    sealed::Frames,
+    upstream::Upstream,
+};
 
 /// Frames that one process may have on their way at one moment: callers, and the events that a stream has under way.
 const UNDERWAY_MAX: i64 = 128;
@@ -147,4 +152,35 @@ pub(crate) fn lost(row: &Record) -> Option<Vec<i64>> {
     let ranges = report["unrecorded"].as_array()?.iter();
     let numbers = |range: &Value| range[0].as_i64().unwrap_or(0)..=range[1].as_i64().unwrap_or(-1);
     Some(ranges.flat_map(numbers).collect())
+}
+
+/// A verdict that lets everything pass is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_missing_doubled_or_changed_is_noticed() {
+    let upstream = Upstream::start().await;
+    let site = Site::new(upstream.address);
+    let life = site.start().await;
+    let given = call_in_turn(&life.door, &[Call::plain("one".into()), Call::streamed("two".into())]).await;
+    life.stop().await;
+    let known = Known { seen: upstream.seen(), given };
+    let rows = site.archived("a run without faults").await;
+    check("a run without faults", &known, &rows);
+
+    for (number, row) in rows.iter().enumerate() {
+        if row.kind != RecordKind::Lifecycle {
+            refuses(&known, &rows, |rows| drop(rows.remove(number)));
+            refuses(&known, &rows, |rows| rows[number].body = Some("{}".to_owned()));
+        }
+        refuses(&known, &rows, |rows| rows.push(row.clone()));
+    }
+    let frames = frames_of(&rows);
+    let noticed = std::panic::catch_unwind(|| check_frames("a row less", &frames, &rows[1..]));
+    assert!(noticed.is_err(), "a frame that is no row");
+}
+
+fn refuses(known: &Known, rows: &[Record], spoil: impl FnOnce(&mut Vec<Record>)) {
+    let mut spoilt = rows.to_vec();
+    spoil(&mut spoilt);
+    let noticed = std::panic::catch_unwind(|| check("spoilt", known, &spoilt));
+    assert!(noticed.is_err(), "nobody notices: {spoilt:#?}");
 }

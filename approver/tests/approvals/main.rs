@@ -9,7 +9,11 @@ use bus::{Message, Offset, Producer, Unrecorded};
 use bytes::Bytes;
 use hansard_approver as approver;
 use http::Method;
-use schemas::{ApprovalId, FrameKind, Outcome, approval::What, topic};
+use schemas::{
+    ApprovalId, FrameKind, Outcome,
+    approval::{State, What},
+    topic,
+};
 use uuid::Uuid;
 use world::{World, terms};
 
@@ -166,12 +170,17 @@ async fn a_vote_that_is_not_seen_in_time_is_not_called_counted() {
 async fn a_vote_that_cannot_be_recorded_does_not_happen() {
     let world = World::with(approver::Config::default(), |_| Arc::new(Full)).await;
     let _masker = world.mask();
-    let id = world.hold(terms(1, 1)).await;
+    let id = world.publish_held(terms(1, 1)).await;
     for voter in ["reviewer", "asker"] {
-        let answer = world.vote(id, &world.token(voter, &["sre"]), APPROVE).await;
+        let token = world.token(voter, &["sre"]);
+        world.until(async || world.vote(id, &token, APPROVE).await.status != 404).await;
+        let answer = world.vote(id, &token, APPROVE).await;
         assert_eq!((answer.status, &answer.json()["counted"]), (503, &false.into()), "{voter}");
     }
-    assert_eq!(world.get(&format!("/v1/approvals/{id}")).await.json()["state"], "pending");
+    let read = world.get(&format!("/v1/approvals/{id}")).await;
+    assert_eq!(read.status, 503, "a read that cannot be recorded shows nothing");
+    let approvals = approver::read_all(world.bus.reader()).await.expect("approvals");
+    assert_eq!(approvals[0].state, State::Pending);
 }
 
 /// A log that takes nothing.

@@ -122,7 +122,15 @@ impl World {
     }
 
     /// A call by `asker` is held; resolves when the approver shows it.
+    /// A held call that the approver shows.
     pub(crate) async fn hold(&self, terms: Terms) -> ApprovalId {
+        let id = self.publish_held(terms).await;
+        let path = format!("/v1/approvals/{id}");
+        self.until(async || self.get(&path).await.status == 200).await;
+        id
+    }
+
+    pub(crate) async fn publish_held(&self, terms: Terms) -> ApprovalId {
         let event = ApprovalEvent {
             approval_id: ApprovalId(Uuid::now_v7()),
             exchange_id: ExchangeId(Uuid::now_v7()),
@@ -130,10 +138,7 @@ impl World {
             what: What::Held(held(terms)),
         };
         self.publish(&event).await;
-        let id = event.approval_id;
-        let path = format!("/v1/approvals/{id}");
-        self.until(async || self.get(&path).await.status == 200).await;
-        id
+        event.approval_id
     }
 
     pub(crate) async fn publish(&self, event: &ApprovalEvent) {

@@ -236,6 +236,33 @@ async fn a_rebalance_does_not_disturb_what_a_member_keeps() {
     assert_eq!(one.next().await.expect("next"), Delivery::Revoked(vec![moved[0].at.clone()]));
 }
 
+/// Their process lives, so no lease of theirs would ever end.
+#[tokio::test]
+async fn members_that_leave_while_the_disk_is_full_keep_nothing_when_there_is_room() {
+    let bench = Bench::new();
+    let log = bench.open().await;
+    let mut members = Vec::new();
+    for _ in 0..20 {
+        members.push(log.consumer("group", &["t"]).await.expect("it joins"));
+    }
+    log.limit_pages(1).await.expect("the smallest file that there is");
+    for member in members {
+        // In one batch with what is too much, leaving fails.
+        let producer = log.producer();
+        let _ = tokio::join!(producer.send(message(vec![0; 100_000])), member.close());
+    }
+    log.limit_pages(u32::MAX).await.expect("room again");
+    let mut next = log.consumer("group", &["t"]).await.expect("it joins");
+    let mut held = 0;
+    while held < 2 {
+        match tokio::time::timeout(PATIENCE, next.next()).await.expect("all partitions in time").expect("next") {
+            Delivery::Assigned(positions) => held += positions.len(),
+            Delivery::Revoked(partitions) => held -= partitions.len(),
+            Delivery::Messages(..) => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_file_of_something_else_is_refused() {
     let bench = Bench::new();

@@ -15,7 +15,7 @@ fn what_cannot_be_masked_safely_is_withheld() {
     assert_eq!(withheld("[".repeat(200).as_bytes()), Some(Withheld::TooDeep(128)));
     let deep = (0..12).fold("[1]".to_owned(), |inner, _| serde_json::to_string(&[inner]).unwrap());
     assert_eq!(withheld(deep.as_bytes()), Some(Withheld::TooDeep(8)));
-    assert_eq!(withheld("a@example.org ".repeat(20_001).as_bytes()), Some(Withheld::Budget));
+    assert_eq!(withheld("a@example.org ".repeat(20_001).as_bytes()), Some(Withheld::TooMany(20_000)));
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn exchanges(answer: &Answer) -> Result<Markup, Error> {
         div.wide tabindex="0" role="region" aria-label="Exchanges" {
             table {
                 thead { tr {
-                    @for name in ["When (UTC)", "Who", "Connection", "Call", "Outcome"] { th scope="col" { (name) } }
+                    @for name in ["When (UTC)", "Who", "Call", "Connection", "Outcome"] { th scope="col" { (name) } }
                     th.number scope="col" { "ms" }
                     th scope="col" { "Payload" }
                     th scope="col" { "Conversation" }
@@ -112,8 +112,8 @@ fn exchange(row: &Exchange) -> Markup {
         tr {
             td { a href={ "/exchange/" (text(id)) } { (moment(&text(at))) } }
             td { (text(who)) }
-            td { (text(connection)) }
             td { span.quiet { (text(method)) } " " (text(target)) }
+            td { (text(connection)) }
             td {
                 @if verdict.as_deref() == Some("hold") { (word("hold")) " " }
                 @if let Some(outcome) = outcome { (word(outcome)) }

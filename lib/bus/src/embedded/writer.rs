@@ -82,7 +82,15 @@ impl Drop for Abandons {
 impl Default for Upkeep {
     fn default() -> Upkeep {
         let now = Instant::now();
-        Upkeep { looked: now, beaten: now, warned: None, version: 0, unchecked_bytes: 0, overdue: false, leaving: Vec::new() }
+        Upkeep {
+            looked: now,
+            beaten: now,
+            warned: None,
+            version: 0,
+            unchecked_bytes: 0,
+            overdue: false,
+            leaving: Vec::new(),
+        }
     }
 }
 
