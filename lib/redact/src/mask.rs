@@ -37,6 +37,16 @@ impl<'m> Mask<'m> {
         Mask { scanner, work: Work::for_bytes(bytes) }
     }
 
+    #[cfg(test)]
+    pub(crate) fn with(scanner: &'m Scanner, work: Work) -> Mask<'m> {
+        Mask { scanner, work }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_work(self) -> Work {
+        self.work
+    }
+
     /// A message: JSON if it is, text otherwise.
     pub(crate) fn message(&mut self, field: &str, text: &str) -> Result<Redacted, Withheld> {
         self.settle(field, text, |mask, text| match Walk::new(text, mask, 0).edits()? {

@@ -26,6 +26,71 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{mask::Mask, scan::Scanner};
+
+    /// What masking costs where nothing stops it.
+    fn cost(scanner: &Scanner, text: &str) -> usize {
+        let mut mask = Mask::with(scanner, Work { left: usize::MAX });
+        let _ = mask.message("body", text);
+        usize::MAX - mask.into_work().left
+    }
+
+    /// Eight times the input may cost about eight times as much, whatever is in it.
+    #[test]
+    fn hostile_shapes_cost_no_square() {
+        let begin = ["-----BEGIN ", "PRIVATE KEY-----"].concat();
+        let end = ["-----END ", "PRIVATE KEY-----"].concat();
+        let lines = ["-----END AAAAAAAAAAAAAAAA", "PRIVATE KEY-----"].concat();
+        let shapes = [
+            (begin.as_str(), ""),
+            (end.as_str(), ""),
+            (lines.as_str(), ""),
+            ("cookie:<", ">"),
+            ("authorization:{{", "}}"),
+            ("authorization:${", "}"),
+            ("password='<", ">'"),
+            ("password=", ""),
+            ("phone=", ""),
+            ("ssn='", ""),
+            ("token=\"", ""),
+            ("a@", ""),
+            ("a@a.", ""),
+            ("://a:", ""),
+            ("eyJ", ""),
+            ("xoxb-", ""),
+            ("xoxb-eyJsk-ghp_AKIA", ""),
+            ("eyJhbGciOiJIUzI1NiJ9.", ""),
+            ("github_pat_", ""),
+            ("bearer ", ""),
+            ("1 ", ""),
+            ("1111 ", ""),
+            ("+1", ""),
+            ("DE89 ", ""),
+            ("1.", ""),
+            ("\\\"", ""),
+            ("\\u0040", ""),
+            ("[REDACTED:", ""),
+            ("[REDACTED:email]", ""),
+            ("sk-", ""),
+            ("key key ", ""),
+            ("{\"a\":", ""),
+            ("AAAAAAAAAAAAAAAA\n", ""),
+        ];
+        let scanner = Scanner::new();
+        for (shape, tail) in shapes {
+            let of = |bytes: usize| cost(&scanner, &(shape.repeat(bytes / shape.len()) + tail));
+            check(shape, of(8_000), of(64_000));
+        }
+        let long_key = |bytes: usize| {
+            let items = vec!["\"a@b.example\""; bytes / 32].join(",");
+            cost(&scanner, &format!("{{\"{}\":[{items}]}}", "k".repeat(bytes / 2)))
+        };
+        check("one long key, many finds", long_key(8_000), long_key(64_000));
+    }
+
+    fn check(shape: &str, small: usize, large: usize) {
+        assert!(large < small * 12, "{shape}: {small} and {large}");
+    }
 
     #[test]
     fn ends_when_it_is_spent() {

@@ -1,6 +1,4 @@
-//! What is withheld instead of masked, and what it costs when somebody tries.
-
-use std::time::{Duration, Instant};
+//! What is withheld instead of masked.
 
 use hansard_redact::{BODY_BYTES_MAX, Redactor, Withheld};
 
@@ -40,50 +38,4 @@ fn the_rule_set_is_named_by_its_hash() {
         id.strip_prefix("sha256:")
             .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
     );
-}
-
-/// Four times the input may cost about four times as much, whatever is in it.
-#[test]
-fn hostile_shapes_cost_no_square() {
-    let begin = ["-----BEGIN ", "PRIVATE KEY-----"].concat();
-    let end = ["-----END ", "PRIVATE KEY-----"].concat();
-    let shapes = [
-        begin.as_str(),
-        end.as_str(),
-        "password=",
-        "phone=",
-        "ssn='",
-        "token=\"",
-        "a@",
-        "a@a.",
-        "://a:",
-        "eyJ",
-        "xoxb-",
-        "xoxb-eyJsk-ghp_AKIA",
-        "eyJhbGciOiJIUzI1NiJ9.",
-        "1 ",
-        "1111 ",
-        "+1",
-        "DE89 ",
-        "1.",
-        "\\\"",
-        "\\u0040",
-        "[REDACTED:",
-        "[REDACTED:email]",
-        "sk-",
-        "key key ",
-        "{\"a\":",
-        "AAAAAAAAAAAAAAAA\n",
-    ];
-    let redactor = Redactor::built_in();
-    let cost = |shape: &str, bytes: usize| {
-        let body = shape.repeat(bytes / shape.len());
-        let start = Instant::now();
-        let _ = redactor.redact("body", body.as_bytes());
-        start.elapsed()
-    };
-    for shape in shapes {
-        let (small, large) = (cost(shape, 8_000), cost(shape, 64_000));
-        assert!(large < small * 32 + Duration::from_millis(200), "{shape}: {small:?} and {large:?}");
-    }
 }
