@@ -6,6 +6,8 @@
 //!
 //! ```text
 //! cargo bench --bench ingress
+//! cargo bench --bench ingress -- calls 1     # one round of calls
+//! cargo bench --bench ingress -- streams     # memory alone
 //! ```
 //!
 //! Client, upstream and what is between them share the machine's cores, so calls per second are those of the whole
@@ -32,18 +34,24 @@ fn main() -> Result<()> {
     // The other processes of the measurement are this program again.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => measure(rounds::ROUNDS),
-        ["--rounds", rounds] => measure(rounds.parse()?),
+        [] => measure_calls(rounds::ROUNDS).and_then(|()| measure_streams()),
+        ["calls", rounds] => measure_calls(rounds.parse()?),
+        ["streams"] => measure_streams(),
         [upstream::ROLE] => upstream::serve(),
         [pass_through::ROLE, to] => pass_through::serve(to.parse()?),
         _ => bail!("unknown arguments: {arguments:?}"),
     }
 }
 
-fn measure(rounds: usize) -> Result<()> {
-    process::ensure_files(streams::FILES_MIN)?;
+fn measure_calls(rounds: usize) -> Result<()> {
     println!("{}", report::machine()?);
     println!("{}", report::calls(&rounds::measure(rounds)?));
+    Ok(())
+}
+
+fn measure_streams() -> Result<()> {
+    process::ensure_files(streams::FILES_MIN)?;
+    println!("{}", report::machine()?);
     println!("{}", report::streams(&streams::measure()?));
     Ok(())
 }

@@ -24,14 +24,9 @@ pub(crate) async fn record(approver: &Approver, caller: &Caller, target: Option<
 pub(crate) async fn turn_away(approver: &Approver, source_ip: Option<String>, refusal: &Refusal) {
     let mut frame = frame(approver, FrameKind::Refusal, context(None, source_ip));
     frame.ending = Some(Ending {
-        outcome: Outcome::Unauthenticated,
         transport_status: Some(refusal.status.as_u16()),
-        rpc_code: None,
-        is_error: None,
-        duration_us: None,
-        first_byte_us: None,
-        usage: None,
         error: Some(refusal.reason.clone()),
+        ..Ending::new(Outcome::Unauthenticated)
     });
     if let Err(error) = approver.recorder.record(frame).await {
         tracing::warn!(error = %error, "a refusal could not be recorded");

@@ -65,14 +65,9 @@ async fn refuse(approver: &Approver, caller: &Caller, approval: &Approval, why: 
     metrics::counter!("hansard_approver_votes_refused_total").increment(1);
     let mut frame = frame(approver, caller, approval, FrameKind::Refusal);
     frame.ending = Some(Ending {
-        outcome: Outcome::Forbidden,
         transport_status: Some(refusal.status.as_u16()),
-        rpc_code: None,
-        is_error: None,
-        duration_us: None,
-        first_byte_us: None,
-        usage: None,
         error: Some(why.to_string()),
+        ..Ending::new(Outcome::Forbidden)
     });
     match approver.recorder.record(frame).await {
         Ok(()) => refusal,

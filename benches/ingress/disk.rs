@@ -2,28 +2,39 @@
 
 use std::{
     fs::OpenOptions,
-    io::Write,
+    os::unix::fs::FileExt,
     path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
 
-/// Appends of one measurement.
-const APPENDS: usize = 200;
-const APPEND_BYTES: usize = 4096;
+/// Writes of one measurement.
+const WRITES: usize = 200;
+const WRITE_BYTES: usize = 4096;
 
-/// The times of appends with `fdatasync`, one after another.
-pub(crate) fn appends(folder: &Path) -> Result<Vec<Duration>> {
-    let path = folder.join("appends");
-    let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
-    let mut times = Vec::with_capacity(APPENDS);
-    for _ in 0..APPENDS {
-        let began = Instant::now();
-        file.write_all(&[7; APPEND_BYTES])?;
-        file.sync_data()?;
-        times.push(began.elapsed());
+/// Times of writes with `fdatasync`, one after another.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Synced {
+    /// The file grows with each.
+    pub(crate) appends: Vec<Duration>,
+    /// Into what the file has already, as a write-ahead log mostly does.
+    pub(crate) overwrites: Vec<Duration>,
+}
+
+impl Synced {
+    /// Measures once more.
+    pub(crate) fn measure(&mut self, folder: &Path) -> Result<()> {
+        let path = folder.join("writes");
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        for times in [&mut self.appends, &mut self.overwrites] {
+            for number in 0..WRITES {
+                let began = Instant::now();
+                file.write_all_at(&[7; WRITE_BYTES], (number * WRITE_BYTES) as u64)?;
+                file.sync_data()?;
+                times.push(began.elapsed());
+            }
+        }
+        Ok(std::fs::remove_file(path)?)
     }
-    std::fs::remove_file(path)?;
-    Ok(times)
 }

@@ -150,6 +150,7 @@ pub(crate) fn ensure_files(files_min: u64) -> Result<()> {
         return Ok(());
     }
     let raised = format!("ulimit -n {files_min} && exec \"$0\" \"$@\"");
-    let error = Command::new("sh").arg("-c").arg(raised).arg(std::env::current_exe()?).exec();
+    let error =
+        Command::new("sh").arg("-c").arg(raised).arg(std::env::current_exe()?).args(std::env::args().skip(1)).exec();
     bail!("open files are limited to {soft} and {files_min} are needed: {error}")
 }

@@ -26,14 +26,16 @@ pub(crate) fn machine() -> Result<String> {
 }
 
 pub(crate) fn calls(measured: &rounds::Measured) -> String {
-    let fsync = percentile(measured.appends.clone(), 50);
-    let slow = percentile(measured.appends.clone(), 99);
+    let fsync = percentile(measured.synced.appends.clone(), 50);
+    let disk = |times: &[Duration]| {
+        format!("p50 {} ms, p99 {} ms", ms(percentile(times.to_vec(), 50)), ms(percentile(times.to_vec(), 99)))
+    };
     let mut text = format!(
-        "Bare 4 KiB append and fdatasync in the folder of the log: p50 {} ms, p99 {} ms. \
+        "Bare write of 4 KiB and fdatasync in the folder of the log, between the turns: appending {}; overwriting {}. \
          {} calls went through `hansard up`; request and answer of each are in the trail (counted in SQL). \
          Its memory peaked at {} MiB. Took {} s.\n\n",
-        ms(fsync),
-        ms(slow),
+        disk(&measured.synced.appends),
+        disk(&measured.synced.overwrites),
         measured.recorded,
         measured.peak_kib / 1024,
         measured.took.as_secs(),

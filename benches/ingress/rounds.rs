@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use super::{
-    disk,
+    disk::Synced,
     load::{self, Load, Seen, Target},
     message,
     process::{self, Hansard, Process},
@@ -57,8 +57,8 @@ pub(crate) struct Turn {
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) turns: Vec<Turn>,
-    /// Of the same folder, between the turns.
-    pub(crate) appends: Vec<Duration>,
+    /// In the same folder, between the turns.
+    pub(crate) synced: Synced,
     /// Most memory of `hansard up` over all of it.
     pub(crate) peak_kib: u64,
     /// Calls through `hansard up`, each with request and answer in the trail.
@@ -78,10 +78,10 @@ pub(crate) fn measure(rounds: usize) -> Result<Measured> {
     let began = Instant::now();
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let ground = Ground::start(folder.path())?;
-    let (mut turns, mut appends) = (Vec::new(), Vec::new());
+    let (mut turns, mut synced) = (Vec::new(), Synced::default());
     for _ in 0..rounds {
         for length in message::LENGTHS {
-            appends.extend(disk::appends(folder.path())?);
+            synced.measure(folder.path())?;
             for connections in CONNECTIONS {
                 for way in WAYS {
                     turns.push(ground.turn(way, length, connections)?);
@@ -92,7 +92,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Measured> {
     ground.hansard.process.resume()?;
     let peak_kib = process::memory_kib(ground.hansard.process.id(), "VmHWM")?;
     let recorded = ground.recorded(&turns)?;
-    Ok(Measured { turns, appends, peak_kib, recorded, took: began.elapsed() })
+    Ok(Measured { turns, synced, peak_kib, recorded, took: began.elapsed() })
 }
 
 impl Ground {

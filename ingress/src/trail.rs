@@ -114,14 +114,9 @@ impl Trail {
     pub(crate) fn end(&mut self, frame: &mut Frame, outcome: Outcome) -> Ending {
         self.chunks_open = false;
         let ending = Ending {
-            outcome,
-            transport_status: None,
-            rpc_code: None,
-            is_error: None,
             duration_us: Some(frame.occurred_at.micros_since(self.began_at)),
             first_byte_us: self.first_byte_at.map(|at| at.micros_since(self.began_at)),
-            usage: None,
-            error: None,
+            ..Ending::new(outcome)
         };
         frame.ending = Some(ending.clone());
         ending

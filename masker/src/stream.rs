@@ -212,14 +212,8 @@ impl Stream {
 
 fn interrupted() -> Ending {
     Ending {
-        outcome: Outcome::Interrupted,
-        transport_status: None,
-        rpc_code: None,
-        is_error: None,
-        duration_us: None,
-        first_byte_us: None,
-        usage: None,
         error: Some("the answer fell silent, and its end was never seen".to_owned()),
+        ..Ending::new(Outcome::Interrupted)
     }
 }
 

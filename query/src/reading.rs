@@ -106,13 +106,9 @@ fn attach(frame: &mut Frame, question: &Question) {
 
 fn ending(error: &Error, duration_us: i64) -> Ending {
     Ending {
-        outcome: error.outcome(),
         transport_status: Some(error.status().as_u16()),
-        rpc_code: None,
-        is_error: None,
         duration_us: Some(duration_us),
-        first_byte_us: None,
-        usage: None,
         error: Some(error.to_string()),
+        ..Ending::new(error.outcome())
     }
 }

@@ -139,6 +139,22 @@ impl Frame {
     }
 }
 
+impl Ending {
+    /// An end that says nothing more than how it ended.
+    pub fn new(outcome: Outcome) -> Ending {
+        Ending {
+            outcome,
+            transport_status: None,
+            rpc_code: None,
+            is_error: None,
+            duration_us: None,
+            first_byte_us: None,
+            usage: None,
+            error: None,
+        }
+    }
+}
+
 impl FrameKind {
     pub const ALL: [FrameKind; 8] = [
         FrameKind::Request,
