@@ -279,6 +279,8 @@ impl Configuration {
         if self.bus.partitions == 0 || self.bus.partitions > 256 {
             faults.push("[bus] partitions must be 1 to 256".to_owned());
         }
+        #[cfg(feature = "ingress")]
+        self.check_drain(&mut faults);
         if faults.is_empty() { Ok(()) } else { Err(anyhow!("{}", faults.join("; "))) }
     }
 
@@ -296,6 +298,18 @@ impl Configuration {
             if !matches!(connection.upstream.scheme(), "http" | "https") || connection.upstream.host().is_none() {
                 faults.push(format!("connection \"{name}\": upstream must be an http:// or https:// URL"));
             }
+        }
+    }
+
+    /// Ingress drains first.
+    #[cfg(feature = "ingress")]
+    fn check_drain(&self, faults: &mut Vec<String>) {
+        let (calls, all) = (self.ingress.limits.drain_seconds_max, self.operation.drain_seconds_max);
+        if calls >= all {
+            faults.push(format!(
+                "[ingress.limits] drain_seconds_max = {calls} leaves the roles behind ingress no time to drain: make it \
+                 less than [operation] drain_seconds_max = {all}"
+            ));
         }
     }
 
@@ -348,6 +362,7 @@ mod tests {
         check("[[connection]]\nname = \"a/b\"\nupstream = \"ftp://x\"", &["a/b", "http://"]);
         check("[ingress]\nlisten = \"0.0.0.0:7400\"", &["development issuer", "identity"]);
         check("[console]\nlisten = \"[::]:7401\"", &["[console]", "127.0.0.1"]);
+        check("[operation]\ndrain_seconds_max = 15", &["[ingress.limits] drain_seconds_max = 15", "= 15"]);
     }
 
     #[test]

@@ -64,8 +64,7 @@ async fn cast(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
-    let ballot = ballot(&id, &body)?;
-    let state = vote::cast(&approver, &caller, ballot).await?;
+    let state = vote::cast(&approver, &caller, ballot(&id, &body)).await?;
     Ok(Json(json!({ "state": state.as_str(), "counted": true })))
 }
 

@@ -63,11 +63,8 @@ async fn cast(
         Err(refused) => return session::ask(&refused),
     };
     let field = |name: &str| form.get(name).map_or("", String::as_str);
-    let voted = match Ballot::parse(&id, field("decision"), field("comment")) {
-        Ok(ballot) => vote::cast(&approver, &caller, ballot).await,
-        Err(refusal) => Err(refusal),
-    };
-    match voted {
+    let ballot = Ballot::parse(&id, field("decision"), field("comment"));
+    match vote::cast(&approver, &caller, ballot).await {
         Ok(_) => Redirect::to("/approvals").into_response(),
         Err(refusal) => show(&approver, &caller, Some(&refusal)),
     }

@@ -37,16 +37,21 @@ impl Ballot {
     }
 }
 
-/// Casts a vote and waits until it counts.
-pub(crate) async fn cast(approver: &Approver, caller: &Caller, ballot: Ballot) -> Result<State, Refusal> {
-    if ballot.comment.len() > approver.config.comment_bytes_max {
-        let longest = approver.config.comment_bytes_max;
-        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the comment is longer than {longest} bytes")));
-    }
-    let unknown = || Refusal::new(StatusCode::NOT_FOUND, NotCounted::Unknown);
-    let approval = approver.ledger.approval(ballot.approval_id).ok_or_else(unknown)?;
+/// Casts a vote and waits until it counts. One that cannot be read is refused like one that may not count.
+pub(crate) async fn cast(
+    approver: &Approver,
+    caller: &Caller,
+    ballot: Result<Ballot, Refusal>,
+) -> Result<State, Refusal> {
+    let ballot = match ballot.and_then(|ballot| within_limit(approver, ballot)) {
+        Ok(ballot) => ballot,
+        Err(refusal) => return Err(refuse(approver, caller, None, refusal).await),
+    };
+    let Some(approval) = approver.ledger.approval(ballot.approval_id) else {
+        return Err(refuse(approver, caller, None, not_counted(NotCounted::Unknown)).await);
+    };
     if let Err(why) = approval.may_vote(&caller.principal, (approver.clock)()) {
-        return Err(refuse(approver, caller, &approval, why).await);
+        return Err(refuse(approver, caller, Some(&approval), not_counted(why)).await);
     }
     let vote_id = Uuid::now_v7().to_string();
     let mut waiting = approver.ledger.wait_for(vote_id.clone()).ok_or_else(busy)?;
@@ -59,15 +64,32 @@ pub(crate) async fn cast(approver: &Approver, caller: &Caller, ballot: Ballot) -
     }
 }
 
-/// Records that the vote was refused, and says why.
-async fn refuse(approver: &Approver, caller: &Caller, approval: &Approval, why: NotCounted) -> Refusal {
-    let refusal = not_counted(why);
+fn within_limit(approver: &Approver, ballot: Ballot) -> Result<Ballot, Refusal> {
+    let longest = approver.config.comment_bytes_max;
+    if ballot.comment.len() <= longest {
+        return Ok(ballot);
+    }
+    Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the comment is longer than {longest} bytes")))
+}
+
+/// Records that the vote was refused, and says why. Without an approval it was about nothing that is known.
+async fn refuse(approver: &Approver, caller: &Caller, approval: Option<&Approval>, refusal: Refusal) -> Refusal {
     metrics::counter!("hansard_approver_votes_refused_total").increment(1);
-    let mut frame = frame(approver, caller, approval, FrameKind::Refusal);
+    let outcome = match refusal.status {
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Outcome::Malformed,
+        _ => Outcome::Forbidden,
+    };
+    let mut frame = match approval {
+        Some(approval) => frame(approver, caller, approval, FrameKind::Refusal),
+        None => {
+            let exchange_id = approver.recorder.new_exchange_id();
+            Frame::internal(FrameKind::Refusal, exchange_id, (approver.clock)(), voter(caller))
+        }
+    };
     frame.ending = Some(Ending {
         transport_status: Some(refusal.status.as_u16()),
-        error: Some(why.to_string()),
-        ..Ending::new(Outcome::Forbidden)
+        error: Some(refusal.reason.clone()),
+        ..Ending::new(outcome)
     });
     match approver.recorder.record(frame).await {
         Ok(()) => refusal,
@@ -96,15 +118,22 @@ fn frame(approver: &Approver, caller: &Caller, approval: &Approval, kind: FrameK
     Frame::internal(kind, approval.exchange_id, (approver.clock)(), context(caller, approval))
 }
 
-fn context(caller: &Caller, approval: &Approval) -> Context {
-    let held = &approval.held;
+/// Who voted, and nothing of what on.
+fn voter(caller: &Caller) -> Context {
     Context {
         principal: Some(caller.principal.clone()),
         auth_method: "jwt".to_owned(),
         source_ip: caller.source_ip.clone(),
-        connection: Some(held.connection.clone()),
         protocol: recorder::PROTOCOL.to_owned(),
         method: Some(METHOD.to_owned()),
+        ..Context::default()
+    }
+}
+
+fn context(caller: &Caller, approval: &Approval) -> Context {
+    let held = &approval.held;
+    Context {
+        connection: Some(held.connection.clone()),
         target: Some(held.target.clone()),
         ruling: Some(Ruling {
             verdict: "hold".to_owned(),
@@ -112,7 +141,7 @@ fn context(caller: &Caller, approval: &Approval) -> Context {
             policy_id: held.policy_id.clone(),
             approval_id: Some(approval.approval_id),
         }),
-        ..Context::default()
+        ..voter(caller)
     }
 }
 

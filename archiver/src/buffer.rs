@@ -3,18 +3,19 @@
 //! Every message is accounted for: it becomes a row, or, if it cannot be read or its leaf hash does not fit, a copy in
 //! quarantine. A bad message never stops the partition.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use bus::{Message, Stored};
 use bytes::Bytes;
 use schemas::{
     Record,
-    commit::{Batch, IDS_MAX, RECORD_SCHEMA, RECORDS_STREAM, Span, same_day},
+    commit::{Batch, RECORD_SCHEMA, RECORDS_STREAM, same_day},
     leaf, topic,
 };
+use tlog::Hash;
 use tokio::time::Instant;
 
-use crate::{Config, file, setback};
+use crate::{Config, file::FileError, rows::Rows, setback};
 
 /// Headers of a copy in quarantine: why it is there, and where it stands in the log.
 const REASON_HEADER: &str = "reason";
@@ -29,7 +30,7 @@ pub(crate) struct Buffer {
     next_offset: u64,
     first: Option<First>,
     bytes: usize,
-    pub(crate) rows: Vec<Record>,
+    pub(crate) rows: Rows,
     pub(crate) quarantine: Vec<Message>,
 }
 
@@ -48,7 +49,7 @@ impl Buffer {
             next_offset: start_offset,
             first: None,
             bytes: 0,
-            rows: Vec::new(),
+            rows: Rows::default(),
             quarantine: Vec::new(),
         }
     }
@@ -77,22 +78,22 @@ impl Buffer {
     }
 
     /// Takes the next message; the caller has seen to it that none before it is missing.
-    pub(crate) fn push(&mut self, message: Stored) {
+    pub(crate) fn push(&mut self, message: Stored) -> Result<(), FileError> {
         let arrived = First { offset: message.offset, timestamp_us: message.timestamp_us, since: Instant::now() };
         self.first.get_or_insert(arrived);
         self.next_offset = message.offset + 1;
         self.bytes += message.value.len();
         match read(&message.value) {
-            Ok(record) => self.rows.push(record),
+            Ok((record, leaf)) => self.rows.push(record, leaf, message.value.len())?,
             Err(reason) => self.quarantine.push(copy(self.partition, message, &reason)),
         }
+        Ok(())
     }
 
     /// What the batch holds; none when nothing came.
     pub(crate) fn batch(&self) -> Option<Batch> {
         let first = self.first?;
-        let (policy_ids, more_policies) = ids(self.rows.iter().map(|row| &row.policy_id));
-        let (ruleset_ids, more_rulesets) = ids(self.rows.iter().map(|row| &row.ruleset_id));
+        let rows = &self.rows;
         Some(Batch {
             stream: RECORDS_STREAM.to_owned(),
             partition: self.partition,
@@ -100,23 +101,24 @@ impl Buffer {
             first_offset: first.offset,
             last_offset: self.next_offset - 1,
             next_offset: self.next_offset,
-            rows: self.rows.len() as u64,
+            rows: rows.len() as u64,
             quarantined: self.quarantine.len() as u64,
-            rows_root: file::rows_root(self.rows.iter().map(|row| row.leaf_hash.as_slice())).unwrap_or_default(),
+            rows_root: rows.root(),
             schema: RECORD_SCHEMA.to_owned(),
-            occurred_at: Span::over(self.rows.iter().map(|row| row.occurred_at)),
-            recorded_at: Span::over(self.rows.iter().map(|row| row.recorded_at)),
-            policy_ids,
-            ruleset_ids,
-            ids_truncated: more_policies || more_rulesets,
+            occurred_at: rows.occurred_at,
+            recorded_at: rows.recorded_at,
+            policy_ids: rows.policy_ids.sorted(),
+            ruleset_ids: rows.ruleset_ids.sorted(),
+            ids_truncated: rows.policy_ids.truncated || rows.ruleset_ids.truncated,
         })
     }
 }
 
-fn read(value: &[u8]) -> Result<Record, String> {
+fn read(value: &[u8]) -> Result<(Record, Hash), String> {
     let record = Record::from_avro(value).map_err(|error| setback::chain(&error))?;
     leaf::check(&record).map_err(|error| setback::chain(&error))?;
-    Ok(record)
+    let leaf = record.leaf_hash.as_slice().try_into().map_err(|_| "its leaf hash is none".to_owned())?;
+    Ok((record, leaf))
 }
 
 fn copy(partition: u32, message: Stored, reason: &str) -> Message {
@@ -129,37 +131,17 @@ fn copy(partition: u32, message: Stored, reason: &str) -> Message {
     Message { topic: topic::QUARANTINE.to_owned(), key: message.key, headers, value: message.value }
 }
 
-/// The distinct ids, and whether there were more than fit.
-fn ids<'a>(of_rows: impl Iterator<Item = &'a Option<String>>) -> (Vec<String>, bool) {
-    let mut distinct = BTreeSet::new();
-    for id in of_rows.flatten() {
-        if distinct.len() == IDS_MAX && !distinct.contains(id) {
-            return (distinct.into_iter().cloned().collect(), true);
-        }
-        distinct.insert(id);
-    }
-    (distinct.into_iter().cloned().collect(), false)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_distinct_sorted_and_bounded() {
-        let named = |n: usize| Some(format!("{n:03}"));
-        let many: Vec<_> = (0..IDS_MAX).rev().chain(0..3).map(named).chain([None]).collect();
-        let (all, more) = ids(many.iter());
-        assert!(!more && all.len() == IDS_MAX && all.is_sorted());
-        let (some, more) = ids(many.iter().chain([&named(IDS_MAX)]));
-        assert!(more && some.len() == IDS_MAX);
-    }
-
-    #[test]
     fn garbage_is_counted_and_kept_apart() {
         let mut buffer = Buffer::new(2, 7);
         let garbage = Bytes::from_static(b"no record");
-        buffer.push(Stored { offset: 9, timestamp_us: 5, key: Bytes::new(), headers: vec![], value: garbage.clone() });
+        buffer
+            .push(Stored { offset: 9, timestamp_us: 5, key: Bytes::new(), headers: vec![], value: garbage.clone() })
+            .expect("it is taken");
         let batch = buffer.batch().expect("one message");
         assert_eq!((batch.start_offset, batch.first_offset, batch.next_offset), (7, 9, 10));
         assert_eq!((batch.rows, batch.quarantined, batch.occurred_at), (0, 1, None));
@@ -173,7 +155,9 @@ mod tests {
         let mut buffer = Buffer::new(0, 0);
         let config = Config { batch_rows_max: 1, ..Config::default() };
         assert!(buffer.is_of_day(i64::MIN) && !buffer.is_full(&config) && buffer.due_at(&config).is_none());
-        buffer.push(Stored { offset: 0, timestamp_us: -1, key: Bytes::new(), headers: vec![], value: Bytes::new() });
+        buffer
+            .push(Stored { offset: 0, timestamp_us: -1, key: Bytes::new(), headers: vec![], value: Bytes::new() })
+            .expect("it is taken");
         assert!(!buffer.is_of_day(0) && buffer.is_of_day(-2) && buffer.is_full(&config));
         assert!(buffer.due_at(&config).is_some());
     }

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use arrow::error::ArrowError;
+use arrow::{array::RecordBatch, error::ArrowError};
 use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
@@ -13,7 +13,6 @@ use parquet::{
     file::metadata::KeyValue,
 };
 use schemas::{
-    Record,
     commit::{Batch, EntryError, FOOTER_KEY},
     leaf,
 };
@@ -43,14 +42,13 @@ pub(crate) enum FileError {
     Checksum,
 }
 
-/// The file of `rows`. Takes as much memory again as the rows, and the file beside them.
-pub(crate) fn write(rows: &[Record], batch: &Batch, row_group_rows: usize) -> Result<Bytes, FileError> {
+/// The file of these rows. Takes as much memory as the file, and one row group as it is encoded.
+pub(crate) fn write(rows: Vec<RecordBatch>, batch: &Batch, row_group_rows: usize) -> Result<Bytes, FileError> {
     let schema = schemas::arrow::schema();
     let properties = layout::properties(&schema, row_group_rows)?;
     let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
-    for group in rows.chunks(row_group_rows) {
-        writer.write(&schemas::arrow::to_batch(group)?)?;
-        writer.flush()?;
+    for slice in rows {
+        writer.write(&slice)?;
     }
     writer.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), batch.to_json()));
     Ok(writer.into_inner()?.into())
@@ -76,16 +74,11 @@ pub(crate) fn audit(file: Bytes) -> Result<Batch, FileError> {
     if leaves.len() as u64 != batch.rows {
         return Err(FileError::Rows { found: leaves.len() as u64, said: batch.rows });
     }
-    match rows_root(leaves.iter().map(Vec::as_slice)) {
-        Some(root) if root == batch.rows_root => Ok(batch),
+    let leaves: Option<Vec<tlog::Hash>> = leaves.iter().map(|leaf| leaf.as_slice().try_into().ok()).collect();
+    match leaves {
+        Some(leaves) if hex(&tlog::root(&leaves)) == batch.rows_root => Ok(batch),
         _ => Err(FileError::Root),
     }
-}
-
-/// RFC 6962 root over leaf hashes, lower-case hex; none when one is not a hash.
-pub(crate) fn rows_root<'a>(leaf_hashes: impl Iterator<Item = &'a [u8]>) -> Option<String> {
-    let leaves: Vec<tlog::Hash> = leaf_hashes.map(|hash| hash.try_into().ok()).collect::<Option<_>>()?;
-    Some(hex(&tlog::root(&leaves)))
 }
 
 /// SHA-256 of a whole object, lower-case hex.
@@ -100,7 +93,8 @@ fn read_label(builder: &ParquetRecordBatchReaderBuilder<Bytes>) -> Result<Batch,
     Ok(Batch::from_json(text)?)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = Vec::with_capacity(bytes.len() * 2);
     for byte in bytes {
         write!(text, "{byte:02x}").expect("a vector takes all");

@@ -27,6 +27,7 @@ mod buffer;
 mod file;
 mod log;
 mod object;
+mod rows;
 mod session;
 mod setback;
 mod store;

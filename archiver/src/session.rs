@@ -40,7 +40,7 @@ pub(crate) struct Session<'a> {
 
 /// What this member does with a partition of its own.
 enum Place {
-    Open(Buffer),
+    Open(Box<Buffer>),
     /// Archiving on would hide a loss; an operator has to look.
     Stopped(String),
 }
@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.consumer.seek(&position.at, next).await?;
-        self.places.insert(number, Place::Open(Buffer::new(number, next)));
+        self.places.insert(number, Place::Open(Box::new(Buffer::new(number, next))));
         if next > position.next {
             self.release(number, next).await?;
         }
@@ -162,7 +162,7 @@ impl<'a> Session<'a> {
             return Ok(false);
         }
         let Some(Place::Open(buffer)) = self.places.get_mut(&number) else { return Ok(false) };
-        buffer.push(message);
+        buffer.push(message)?;
         if buffer.is_full(self.config) { self.seal(number).await } else { Ok(true) }
     }
 
@@ -186,7 +186,7 @@ impl<'a> Session<'a> {
     async fn seal(&mut self, number: u32) -> Result<bool, Setback> {
         let Some(Place::Open(buffer)) = self.places.get_mut(&number) else { return Ok(false) };
         let (Some(batch), Some(day_us)) = (buffer.batch(), buffer.oldest_us()) else { return Ok(true) };
-        let buffer = std::mem::replace(buffer, Buffer::new(number, batch.next_offset));
+        let buffer = std::mem::replace(&mut **buffer, Buffer::new(number, batch.next_offset));
         let path = Path::from(object_path(RECORDS_STREAM, day_us, number, batch.start_offset));
         let next = batch.next_offset;
         match self.archive(buffer, batch, &path).await {
@@ -204,7 +204,10 @@ impl<'a> Session<'a> {
         // The log never passes over a message whose copy is not durable.
         quarantine(self.deps, std::mem::take(&mut buffer.quarantine)).await?;
         let group_rows = self.config.row_group_rows;
-        let make = move || file::write(&buffer.rows, &batch, group_rows).map(|file| (file::checksum(&file), file));
+        let make = move || -> Result<_, FileError> {
+            let file = file::write(buffer.rows.into_slices()?, &batch, group_rows)?;
+            Ok((file::checksum(&file), file))
+        };
         let (checksum, file) = tokio::task::spawn_blocking(make).await??;
         let ours = match store::create(&*self.deps.store, path, file).await {
             Ok(()) => Some(checksum),
@@ -231,7 +234,7 @@ impl<'a> Session<'a> {
     async fn go_on(&mut self, number: u32, expected: u64) -> Result<bool, Setback> {
         let next = self.log.end(number).next_offset;
         if next != expected {
-            self.places.insert(number, Place::Open(Buffer::new(number, next)));
+            self.places.insert(number, Place::Open(Box::new(Buffer::new(number, next))));
             self.consumer.seek(&records(number), next).await?;
         }
         Ok(self.release(number, next).await? && next == expected)
@@ -257,7 +260,7 @@ impl<'a> Session<'a> {
 
     fn buffers(&self) -> impl Iterator<Item = (u32, &Buffer)> {
         self.places.iter().filter_map(|(number, place)| match place {
-            Place::Open(buffer) => Some((*number, buffer)),
+            Place::Open(buffer) => Some((*number, &**buffer)),
             Place::Stopped(_) => None,
         })
     }

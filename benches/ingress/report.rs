@@ -113,8 +113,8 @@ fn throughput_row(text: &mut String, measured: &rounds::Measured, (way, length, 
 
 pub(crate) fn streams(measured: &streams::Measured) -> String {
     format!(
-        "| open streams | opened in s | open for s | events passed | CPU of `hansard up` s | memory before MiB | peak (VmHWM) MiB |\n\
-         |--:|--:|--:|--:|--:|--:|--:|\n| {} | {:.1} | {} | {} | {:.1} | {} | {} |\n",
+        "| open streams | opened in s | open for s | events passed | CPU of `hansard up` s | memory before MiB | peak (VmHWM) MiB | of it pages of files MiB |\n\
+         |--:|--:|--:|--:|--:|--:|--:|--:|\n| {} | {:.1} | {} | {} | {:.1} | {} | {} | {} |\n",
         measured.streams,
         measured.opened_in.as_secs_f64(),
         measured.open.as_secs(),
@@ -122,6 +122,7 @@ pub(crate) fn streams(measured: &streams::Measured) -> String {
         measured.cpu.as_secs_f64(),
         measured.idle_kib / 1024,
         measured.peak_kib / 1024,
+        measured.file_kib / 1024,
     )
 }
 

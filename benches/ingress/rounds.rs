@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 
 use super::{
     disk::Synced,
@@ -30,6 +31,8 @@ const IDLE: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long `hansard up` gets to catch up.
 pub(crate) const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+/// How long it may take at the end until all of it is in the trail.
+const RECORDED_MAX: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -152,10 +155,16 @@ impl Ground {
         let made: u64 = turns.iter().filter(|turn| turn.way == Way::Hansard).map(|turn| turn.seen.calls).sum();
         let statement = "SELECT kind, count(*) AS rows, count(DISTINCT exchange_id) AS calls FROM records \
                          WHERE connection = 'calls' GROUP BY kind ORDER BY kind";
-        let rows = self.hansard.sql(statement)?;
-        let expected = |kind| serde_json::json!({ "kind": kind, "rows": made, "calls": made });
-        ensure!(rows == serde_json::json!([expected("request"), expected("response")]), "{made} calls, and {rows}");
-        Ok(made)
+        let expected = |kind| json!({ "kind": kind, "rows": made, "calls": made });
+        let expected = json!([expected("request"), expected("response")]);
+        let until = Instant::now() + RECORDED_MAX;
+        loop {
+            let rows = self.hansard.sql(statement)?;
+            if rows == expected {
+                return Ok(made);
+            }
+            ensure!(Instant::now() < until, "{made} calls were made, and the trail has {rows}");
+        }
     }
 }
 

@@ -29,7 +29,10 @@ pub(crate) struct Measured {
     pub(crate) open: Duration,
     pub(crate) events: usize,
     pub(crate) idle_kib: u64,
+    /// All that is resident, with the pages of the program's own file.
     pub(crate) peak_kib: u64,
+    /// Of these, the pages of files: they are shared, and the kernel takes them back when it needs to.
+    pub(crate) file_kib: u64,
     pub(crate) cpu: Duration,
 }
 
@@ -43,6 +46,7 @@ pub(crate) fn measure() -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut measured = runtime.block_on(hold_open(&target, id))?;
     (measured.idle_kib, measured.peak_kib) = (idle_kib, process::memory_kib(id, "VmHWM")?);
+    measured.file_kib = process::memory_kib(id, "RssFile")?;
     Ok(measured)
 }
 
@@ -64,7 +68,7 @@ async fn hold_open(target: &Target, hansard: u32) -> Result<Measured> {
     ensure!(fewest >= EVENTS_MIN, "a stream brought {fewest} events in {OPEN:?}");
     let cpu = process::cpu(hansard)? - before;
     let events = events.iter().sum();
-    Ok(Measured { streams: STREAMS, opened_in, open: OPEN, events, idle_kib: 0, peak_kib: 0, cpu })
+    Ok(Measured { streams: STREAMS, opened_in, open: OPEN, events, idle_kib: 0, peak_kib: 0, file_kib: 0, cpu })
 }
 
 /// Its connection ends with the process.

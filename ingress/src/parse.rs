@@ -66,7 +66,9 @@ pub(crate) fn parse(exchange: &Exchange, body: &Bytes) -> Result<Asked, Malforme
     }
     match exchange.head.method {
         Method::POST => messages(exchange, body),
-        _ if !body.is_empty() => Err(Malformed(format!("a {} request has no body in MCP", exchange.head.method))),
+        _ if !body.is_empty() => {
+            Err(Malformed::Message(format!("a {} request has no body in MCP", exchange.head.method)))
+        }
         _ => Ok(alone(exchange, session_call(exchange), body)),
     }
 }
@@ -103,7 +105,7 @@ fn messages(exchange: &Exchange, body: &Bytes) -> Result<Asked, Malformed> {
     let is_batch = jsonrpc::is_batch(body);
     if is_batch && !mcp::takes_batches(&exchange.head.headers) {
         let revision = mcp::REVISION_DEFAULT;
-        return Err(Malformed(format!("batches exist in revision {revision} only: send one message")));
+        return Err(Malformed::Message(format!("batches exist in revision {revision} only: send one message")));
     }
     let messages = jsonrpc::parse(body)?;
     let mut asked = Asked { parts: Vec::with_capacity(messages.len()), is_batch, era: era(exchange) };

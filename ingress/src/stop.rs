@@ -87,10 +87,10 @@ impl Stop {
     /// By status 400, as MCP demands of what a server cannot accept; no client detects an era by such a message.
     pub(crate) fn malformed(malformed: &Malformed, evidence: &Bytes) -> Stop {
         let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(evidence).is_ok();
-        let code = match malformed.0.as_str() {
-            fault if fault.starts_with("the header ") => code::HEADER_MISMATCH,
-            _ if is_json => INVALID_REQUEST,
-            _ => PARSE_ERROR,
+        let code = match malformed {
+            Malformed::Headers(_) => code::HEADER_MISMATCH,
+            Malformed::Message(_) if is_json => INVALID_REQUEST,
+            Malformed::Message(_) => PARSE_ERROR,
         };
         let status = Status::Always(StatusCode::BAD_REQUEST);
         let refused = Stop::refused(Outcome::Malformed, code, status, malformed.to_string());

@@ -159,10 +159,13 @@ impl Batch {
 impl Span {
     /// Over all of `times`; none of none.
     pub fn over(times: impl IntoIterator<Item = Timestamp>) -> Option<Span> {
-        times.into_iter().fold(None, |span: Option<Span>, Timestamp(us)| {
-            let span = span.unwrap_or(Span { min_us: us, max_us: us });
-            Some(Span { min_us: span.min_us.min(us), max_us: span.max_us.max(us) })
-        })
+        times.into_iter().fold(None, |span, at| Some(Span::including(span, at)))
+    }
+
+    /// What `span` spans, and `at`.
+    pub fn including(span: Option<Span>, Timestamp(us): Timestamp) -> Span {
+        let span = span.unwrap_or(Span { min_us: us, max_us: us });
+        Span { min_us: span.min_us.min(us), max_us: span.max_us.max(us) }
     }
 }
 

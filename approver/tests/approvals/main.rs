@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hansard_approver as approver;
 use http::Method;
 use schemas::{
-    ApprovalId, FrameKind, Outcome,
+    ApprovalId, Ending, FrameKind, Outcome,
     approval::{State, What},
     topic,
 };
@@ -40,6 +40,16 @@ async fn check_refused(world: &World, id: ApprovalId, voter: (&str, &[&str]), st
     assert_eq!((ending.outcome, ending.transport_status), (Outcome::Forbidden, Some(status)));
     assert!(ending.error.expect("error").contains(reason));
     assert_eq!(world.frames(FrameKind::Decision).len(), decisions);
+}
+
+/// The trail has a refusal that says so.
+async fn check_recorded(world: &World, outcome: Outcome, status: u16, reason: &str) {
+    let says = |ending: &Ending| {
+        let error = ending.error.as_deref().unwrap_or_default();
+        (ending.outcome, ending.transport_status) == (outcome, Some(status)) && error.contains(reason)
+    };
+    let refusals = || world.frames(FrameKind::Refusal).into_iter().filter_map(|refusal| refusal.ending);
+    world.until(async || refusals().any(|ending| says(&ending))).await;
 }
 
 #[tokio::test]
@@ -139,6 +149,7 @@ async fn of_two_votes_at_one_moment_the_log_counts_one() {
 #[tokio::test]
 async fn a_malformed_vote_is_told_what_to_correct() {
     let world = world().await;
+    let _masker = world.mask();
     let id = world.hold(terms(1, 1)).await;
     let token = world.token("reviewer", &["sre"]);
     let long = format!(r#"{{"decision":"deny","comment":"{}"}}"#, "x".repeat(5000));
@@ -151,8 +162,10 @@ async fn a_malformed_vote_is_told_what_to_correct() {
         let answer = world.vote(id, &token, body).await;
         assert_eq!(answer.status, status, "{body}");
         assert!(answer.text.contains(reason), "{}", answer.text);
+        check_recorded(&world, Outcome::Malformed, status, reason).await;
     }
     assert_eq!(world.vote(ApprovalId(Uuid::now_v7()), &token, DENY).await.status, 404);
+    check_recorded(&world, Outcome::Forbidden, 404, "no such").await;
     let huge = "x".repeat(100_000);
     assert_eq!(world.vote(id, &token, &huge).await.status, 413);
 }

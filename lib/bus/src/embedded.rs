@@ -110,8 +110,13 @@ impl Bus for Embedded {
         self.log.clone()
     }
 
+    /// The join is a task of its own: one that nobody waits for any more is seen through, and its member leaves at once
+    /// instead of keeping partitions from everyone.
     async fn consumer(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>, Error> {
-        Ok(Box::new(Member::join(self.log.clone(), group, topics).await?))
+        let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let joined = tokio::spawn(Member::join(self.log.clone(), group.to_owned(), topics)).await;
+        let member = joined.map_err(|source| Error::because("a join did not end", source))??;
+        Ok(Box::new(member))
     }
 }
 
@@ -226,11 +231,12 @@ impl Reader for Log {
     }
 }
 
-/// Writes what waits, and closes the file before it returns, so that it can be opened again at once.
+/// Writes what waits, and closes the file before it returns, so that it can be opened again at once. Readers close
+/// first: of two that close at one moment, neither would be the last, who folds the write-ahead log into the file.
 impl Drop for Log {
     fn drop(&mut self) {
-        self.queue.close();
         self.connections.close();
+        self.queue.close();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             // A writer that has panicked has told everyone by now.

@@ -252,6 +252,22 @@ async fn members_that_leave_while_the_disk_is_full_keep_nothing_when_there_is_ro
         let _ = tokio::join!(producer.send(message(vec![0; 100_000])), member.close());
     }
     log.limit_pages(u32::MAX).await.expect("room again");
+    holds_all(&log).await;
+}
+
+/// However far a join had come when nobody waited for it any more.
+#[tokio::test]
+async fn a_join_that_is_given_up_keeps_nothing() {
+    let bench = Bench::new();
+    let log = bench.open().await;
+    for patience_us in (0..2_000).step_by(100) {
+        let _ = tokio::time::timeout(Duration::from_micros(patience_us), log.consumer("group", &["t"])).await;
+    }
+    holds_all(&log).await;
+}
+
+/// A member that joins now holds all partitions in the end.
+async fn holds_all(log: &Embedded) {
     let mut next = log.consumer("group", &["t"]).await.expect("it joins");
     let mut held = 0;
     while held < 2 {

@@ -33,8 +33,13 @@ pub enum Id {
 
 /// Why bytes are no message that may pass. The text says what the sender must do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub String);
+pub enum Malformed {
+    #[error("{0}")]
+    Message(String),
+    /// A header is not sound, or does not say what the body says; MCP has an error code of its own for it.
+    #[error("{0}")]
+    Headers(String),
+}
 
 /// Deepest nesting of a message, in levels. Less than the 127 that `serde_json` reads, so whoever reads on can.
 pub const DEPTH_MAX: usize = 100;
@@ -105,7 +110,8 @@ fn shape(message: &str) -> Result<Shape, Malformed> {
         (Some(method), None, None) => call(&members, method),
         (None, Some(result), None) => {
             let id = members.get("id").map(|id| read_id(id)).transpose()?;
-            let id = id.ok_or_else(|| Malformed("the response has no id: answer with that of the request".into()))?;
+            let id =
+                id.ok_or_else(|| Malformed::Message("the response has no id: answer with that of the request".into()))?;
             Ok(Shape::Response { id, result: (*result).to_owned() })
         }
         (None, None, Some(error)) => failure(&members, error),
@@ -116,7 +122,7 @@ fn shape(message: &str) -> Result<Shape, Malformed> {
 fn call(members: &Members<'_>, method: &RawValue) -> Result<Shape, Malformed> {
     let method = string(method)
         .filter(|method| !method.is_empty())
-        .ok_or_else(|| Malformed("the method must be a string that is not empty".into()))?;
+        .ok_or_else(|| Malformed::Message("the method must be a string that is not empty".into()))?;
     let params = members.get("params").map(|params| (*params).to_owned());
     if params.as_ref().is_some_and(|params| !params.get().starts_with(['{', '['])) {
         return refuse("params must be an object or an array");
@@ -151,11 +157,11 @@ fn read_id(raw: &RawValue) -> Result<Id, Malformed> {
 }
 
 fn not_a_message(_: serde_json::Error) -> Malformed {
-    Malformed("a JSON-RPC message is an object: send one".into())
+    Malformed::Message("a JSON-RPC message is an object: send one".into())
 }
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, Malformed> {
-    Err(Malformed(why.into()))
+    Err(Malformed::Message(why.into()))
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ fn append_text(value: &Value, text: &mut String) {
 fn with_arguments(call: Call, raw: Option<&str>) -> Result<Call, Malformed> {
     let arguments = match raw {
         Some(raw) => serde_json::from_str(raw)
-            .map_err(|error| Malformed(format!("the arguments are not acceptable JSON: {error}")))?,
+            .map_err(|error| Malformed::Message(format!("the arguments are not acceptable JSON: {error}")))?,
         None => Value::Null,
     };
     Ok(Call { text: text_of(&arguments), arguments, ..call })
@@ -145,7 +145,7 @@ fn revision(headers: &HeaderMap, params: &Params<'_>) -> Result<String, Malforme
     if let (Some(header), Some(meta)) = (header, &meta)
         && header != meta
     {
-        return Err(Malformed(format!("the header {} does not equal the body", headers::PROTOCOL_VERSION)));
+        return Err(Malformed::Headers(format!("the header {} does not equal the body", headers::PROTOCOL_VERSION)));
     }
     let asked = params.members.get("protocolVersion").filter(|_| params.method == "initialize");
     let revision = meta.or_else(|| asked.and_then(|asked| string(asked))).or_else(|| header.map(str::to_owned));
@@ -155,7 +155,7 @@ fn revision(headers: &HeaderMap, params: &Params<'_>) -> Result<String, Malforme
 fn plain_revision(revision: String) -> Result<String, Malformed> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     if revision.is_empty() || revision.len() > REVISION_BYTES_MAX || !revision.bytes().all(plain) {
-        return Err(Malformed("the protocol version is not one: send a revision such as 2025-11-25".into()));
+        return Err(Malformed::Message("the protocol version is not one: send a revision such as 2025-11-25".into()));
     }
     Ok(revision)
 }
@@ -250,7 +250,7 @@ fn refuse_respelled(params: &Members<'_>) -> Result<(), Malformed> {
     for key in params.keys() {
         let folded = jsonrpc::folded(key);
         if let Some(known) = KNOWN_PARAMS.iter().find(|known| jsonrpc::folded(known) == folded && *known != key) {
-            return Err(Malformed(format!("params has a key that is spelled like \"{known}\": spell it so")));
+            return Err(Malformed::Message(format!("params has a key that is spelled like \"{known}\": spell it so")));
         }
     }
     Ok(())
@@ -258,7 +258,7 @@ fn refuse_respelled(params: &Members<'_>) -> Result<(), Malformed> {
 
 fn text_member(members: &Members<'_>, key: &str) -> Result<Option<String>, Malformed> {
     let Some(raw) = members.get(key) else { return Ok(None) };
-    string(raw).map(Some).ok_or_else(|| Malformed(format!("\"{key}\" must be a string")))
+    string(raw).map(Some).ok_or_else(|| Malformed::Message(format!("\"{key}\" must be a string")))
 }
 
 /// At most `bytes_max` bytes of `text`, cut between characters.

@@ -30,6 +30,9 @@ pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
 
 /// Edits of the decoded text as edits of the raw one, which starts at `base`.
 pub(crate) fn lift(edits: &mut [Edit], raw: &str, base: usize, quoted: bool) {
+    if edits.is_empty() {
+        return;
+    }
     let places: Vec<usize> = edits.iter().flat_map(|edit| [edit.start, edit.end]).collect();
     let escaped = raw.as_bytes().contains(&b'\\');
     let places = if escaped { escape::raw_offsets(raw, &places) } else { places };

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array, ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array, ListArray, StringArray, StructArray,
-        TimestampMicrosecondArray,
+        Array, ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array, ListArray, StringArray, StringBuilder,
+        StructArray, TimestampMicrosecondArray,
     },
     buffer::OffsetBuffer,
 };
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
 use super::{field_bytes_fields, list_item, redaction_fields};
 use crate::record::{FieldBytes, Record, Redaction};
@@ -76,12 +76,21 @@ pub(super) fn columns(records: &[Record]) -> Vec<ArrayRef> {
 struct Rows<'a>(&'a [Record]);
 
 impl<'a> Rows<'a> {
+    /// Made as large as they are: payloads would be copied many times while it grows.
     fn texts(&self, column: impl Fn(&'a Record) -> Option<&'a str>) -> ArrayRef {
-        Arc::new(self.0.iter().map(column).collect::<StringArray>())
+        let bytes = self.0.iter().filter_map(&column).map(str::len).sum();
+        let mut texts = StringBuilder::with_capacity(self.0.len(), bytes);
+        self.0.iter().for_each(|row| texts.append_option(column(row)));
+        Arc::new(texts.finish())
     }
 
     fn ids(&self, column: impl Fn(&Record) -> Option<Uuid>) -> ArrayRef {
-        Arc::new(self.0.iter().map(|row| column(row).map(|id| id.to_string())).collect::<StringArray>())
+        let mut texts = StringBuilder::with_capacity(self.0.len(), self.0.len() * Hyphenated::LENGTH);
+        let mut text = Uuid::encode_buffer();
+        for row in self.0 {
+            texts.append_option(column(row).map(|id| &*id.hyphenated().encode_lower(&mut text)));
+        }
+        Arc::new(texts.finish())
     }
 
     fn times(&self, column: impl Fn(&Record) -> i64) -> ArrayRef {

@@ -6,11 +6,15 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     Log,
@@ -23,6 +27,10 @@ use crate::{CommitError, Consumer, Delivery, Error, Message, NOTE_BYTES_MAX, Par
 
 /// Bytes of values in one delivery, at most; but at least one message.
 const DELIVERY_BYTES_MAX: usize = 1024 * 1024;
+/// Between two reads while little waits, so that many messages share a read and what their reader commits for them.
+const READ_EVERY: Duration = Duration::from_millis(5);
+/// So many messages are read without a pause.
+const MANY_MESSAGES: u64 = 256;
 
 #[derive(Debug)]
 pub(super) struct Member {
@@ -36,6 +44,7 @@ pub(super) struct Member {
     held: BTreeMap<PartitionId, Held>,
     /// The partition that was read last: the next one is next.
     last: PartitionId,
+    read_at: Option<Instant>,
     told: VecDeque<Delivery>,
     has_left: bool,
 }
@@ -59,21 +68,21 @@ struct Look {
 }
 
 impl Member {
-    pub(super) async fn join(log: Arc<Log>, group: &str, topics: &[&str]) -> Result<Member, Error> {
-        for topic in topics {
+    pub(super) async fn join(log: Arc<Log>, group: String, topics: Vec<String>) -> Result<Member, Error> {
+        for topic in &topics {
             log.catalogue.topic(topic)?;
         }
-        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let id = join(&log, group, &topics, None).await?;
+        let id = join(&log, &group, &topics, None).await?;
         Ok(Member {
             seen: log.seen.subscribe(),
             log,
-            group: group.to_owned(),
+            group,
             topics,
             id,
             generation: None,
             held: BTreeMap::new(),
             last: PartitionId(0),
+            read_at: None,
             told: VecDeque::new(),
             has_left: false,
         })
@@ -137,11 +146,24 @@ impl Member {
         in_turn.map(|(id, held)| (*id, held.next, seen.next(*id))).find(|(_, from, end)| from < end)
     }
 
+    /// Messages that wait to be read.
+    fn waiting(&self) -> u64 {
+        let seen = self.seen.borrow();
+        self.held.iter().map(|(id, held)| seen.next(*id).saturating_sub(held.next)).sum()
+    }
+
+    /// Until when a little may become more; `None` after a rest, and when much waits.
+    fn gathers_until(&self) -> Option<Instant> {
+        let until = self.read_at? + READ_EVERY;
+        (until > Instant::now() && self.waiting() < MANY_MESSAGES).then_some(until)
+    }
+
     async fn read(&mut self, (id, from, end): (PartitionId, u64, u64)) -> Result<Option<Delivery>, Error> {
         let read = move |connection: &Connection| reader::messages(connection, id, from, DELIVERY_BYTES_MAX);
         let messages = self.log.connections.run(read).await?;
         let held = self.held.get_mut(&id).expect("it was held a moment ago, and nobody else changes that");
         self.last = id;
+        self.read_at = Some(Instant::now());
         held.next = messages.last().map_or(end, |last| last.offset + 1);
         Ok((!messages.is_empty()).then(|| Delivery::Messages(held.at.clone(), messages)))
     }
@@ -220,7 +242,9 @@ impl Consumer for Member {
             if self.is_stale() {
                 self.look().await?;
             } else if let Some(ready) = self.ready() {
-                if let Some(delivery) = self.read(ready).await? {
+                if let Some(until) = self.gathers_until() {
+                    sleep_until(until).await;
+                } else if let Some(delivery) = self.read(ready).await? {
                     return Ok(delivery);
                 }
             } else {

@@ -19,12 +19,12 @@ pub(super) fn check(body: &[u8]) -> Result<&str, Malformed> {
     Checked { place: Place::Root, depth: 0 }
         .deserialize(&mut json)
         .and_then(|()| json.end())
-        .map_err(|error| Malformed(format!("the body is not acceptable JSON: {error}")))?;
+        .map_err(|error| Malformed::Message(format!("the body is not acceptable JSON: {error}")))?;
     Ok(text)
 }
 
 fn text(body: &[u8]) -> Result<&str, Malformed> {
-    let refuse = |why: &str| Err(Malformed(why.to_owned()));
+    let refuse = |why: &str| Err(Malformed::Message(why.to_owned()));
     if body.starts_with(b"\xef\xbb\xbf") {
         return refuse("the body starts with a byte order mark: send JSON without one");
     }

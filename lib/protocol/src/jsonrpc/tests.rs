@@ -15,7 +15,7 @@ fn one(body: &str) -> Shape {
 /// `body` is refused, and the sender is told `why`.
 #[track_caller]
 fn check_refused(body: impl AsRef<[u8]>, why: &str) {
-    let error = parse(body.as_ref()).expect_err("a refusal").0;
+    let error = parse(body.as_ref()).expect_err("a refusal").to_string();
     assert!(error.contains(why), "{error:?} does not say {why:?}");
 }
 

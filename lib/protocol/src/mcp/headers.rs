@@ -42,13 +42,15 @@ pub fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>,
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {
-        return Err(Malformed(format!("the header {name} comes twice: send it once")));
+        return Err(Malformed::Headers(format!("the header {name} comes twice: send it once")));
     }
     value.map(|value| plain(name, value)).transpose()
 }
 
 fn plain<'h>(name: &str, value: &'h HeaderValue) -> Result<&'h str, Malformed> {
-    value.to_str().map_err(|_| Malformed(format!("the header {name} is not plain ASCII: send it in its Base64 form")))
+    value
+        .to_str()
+        .map_err(|_| Malformed::Headers(format!("the header {name} is not plain ASCII: send it in its Base64 form")))
 }
 
 fn equal(headers: &HeaderMap, name: &str, body: &str) -> Result<(), Malformed> {
@@ -59,7 +61,7 @@ fn equal(headers: &HeaderMap, name: &str, body: &str) -> Result<(), Malformed> {
 }
 
 fn mismatch<T>(name: &str) -> Result<T, Malformed> {
-    Err(Malformed(format!("the header {name} does not equal the body: send the same in both")))
+    Err(Malformed::Headers(format!("the header {name} does not equal the body: send the same in both")))
 }
 
 /// A header's value out of its Base64 form `=?base64?…?=`, if it came in it.
@@ -71,7 +73,7 @@ fn decoded(headers: &HeaderMap, name: &str) -> Result<Option<String>, Malformed>
     let bytes = BASE64_STANDARD.decode(encoded).ok();
     match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(text) => Ok(Some(text)),
-        None => Err(Malformed(format!("the header {name} is not valid Base64 of UTF-8"))),
+        None => Err(Malformed::Headers(format!("the header {name} is not valid Base64 of UTF-8"))),
     }
 }
 

@@ -31,7 +31,7 @@ fn described(pairs: &[(&str, &str)], message: &Message) -> Described {
 
 #[track_caller]
 fn check_refused(pairs: &[(&str, &str)], message: &Message, why: &str) {
-    let error = describe("github", &headers(pairs), message).expect_err("a refusal").0;
+    let error = describe("github", &headers(pairs), message).expect_err("a refusal").to_string();
     assert!(error.contains(why), "{error:?} does not say {why:?}");
 }
 
