@@ -68,6 +68,18 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Follows the masked records, one line each, for SIEMs and scripts without Kafka
+    #[cfg(feature = "query")]
+    Tail {
+        /// Go on where this group left off, and keep what it has not read; without it, begin with what comes now
+        #[arg(long, value_name = "NAME")]
+        group: Option<String>,
+        #[arg(long, value_enum, default_value_t = TailFormat::Json)]
+        format: TailFormat,
+        /// Begin with the oldest that the log keeps, or where the group left off, and end when what is there is told
+        #[arg(long)]
+        exit: bool,
+    },
     /// Shows held calls and votes on them
     #[cfg(feature = "all")]
     Approvals {
@@ -147,4 +159,16 @@ pub enum Format {
     Table,
     Json,
     Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TailFormat {
+    /// All columns, as SQL has them
+    Json,
+    /// OCSF 1.8, API Activity
+    Ocsf,
+    /// Elastic Common Schema 8
+    Ecs,
+    /// ArcSight Common Event Format
+    Cef,
 }

@@ -57,6 +57,11 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
             let (data, configuration) = existing(&place)?;
             crate::reading::replay(&data, &configuration, &id, json).await
         }
+        #[cfg(feature = "query")]
+        Command::Tail { group, format, exit } => {
+            let (data, configuration) = existing(&place)?;
+            crate::tail::command(&data, &configuration, group, format, exit).await
+        }
         #[cfg(feature = "all")]
         Command::Approvals { what } => {
             let (data, configuration) = existing(&place)?;

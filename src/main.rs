@@ -28,6 +28,8 @@ mod operation;
 mod reading;
 #[cfg(feature = "query")]
 mod table;
+#[cfg(feature = "query")]
+mod tail;
 #[cfg(feature = "masker")]
 mod token;
 #[cfg(feature = "all")]

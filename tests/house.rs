@@ -12,11 +12,12 @@ use std::{
 const STAGES: [&str; 5] = ["ingress", "masker", "approver", "archiver", "query"];
 
 /// What each library may know of ours.
-const LIBRARIES: [(&str, &[&str]); 9] = [
+const LIBRARIES: [(&str, &[&str]); 10] = [
     ("protocol", &["schemas"]),
     ("identity", &["schemas"]),
     ("policy", &["schemas"]),
     ("redact", &["schemas"]),
+    ("siem", &["schemas"]),
     ("envelope", &[]),
     ("tlog", &[]),
     ("bus", &[]),

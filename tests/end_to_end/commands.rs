@@ -185,3 +185,38 @@ fn what_is_no_command_is_a_usage_error() {
         assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
     }
 }
+
+/// The lines of `hansard tail --exit`, as JSON.
+fn tail(place: &Place, more: &[&str]) -> Vec<Value> {
+    let said = place.say(&[&["tail", "--exit"], more].concat());
+    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_tells_every_record_and_a_group_tells_it_once() {
+    let scene = Scene::open("").await;
+    for number in 0..3 {
+        scene.call("echo", json!({ "n": number })).await;
+    }
+    let place = &scene.place;
+    let told = "SELECT record_id FROM records WHERE method = 'tools/call' ORDER BY record_id";
+    let rows = place.sql_until(told, |rows| rows.len() == 6);
+    let ids: Vec<&str> = rows.iter().map(|row| row["record_id"].as_str().unwrap()).collect();
+    let calls = |lines: &[Value], id: &str, method: &str| {
+        let of_calls = lines.iter().filter(|line| line.pointer(method) == Some(&json!("tools/call")));
+        let mut ids: Vec<String> = of_calls.map(|line| line.pointer(id).unwrap().as_str().unwrap().into()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(calls(&tail(place, &[]), "/record_id", "/method"), ids);
+    assert_eq!(calls(&tail(place, &["--format", "ocsf"]), "/metadata/uid", "/api/operation"), ids);
+    let group = ["--group", "siem", "--format", "ecs"];
+    assert_eq!(calls(&tail(place, &group), "/event/id", "/event/action"), ids);
+
+    scene.call("echo", json!({ "n": 4 })).await;
+    place.sql_until(told, |rows| rows.len() == 8);
+    assert_eq!(calls(&tail(place, &group), "/event/id", "/event/action").len(), 2, "only what came since");
+    let cef = place.say(&["tail", "--exit", "--format", "cef"]);
+    assert!(cef.lines().all(|line| line.starts_with("CEF:0|Hansard|Hansard|")), "{cef}");
+    place.sql_until("SELECT method FROM records WHERE method = 'trail/tail' AND kind = 'read'", |rows| rows.len() >= 5);
+}
