@@ -197,6 +197,23 @@ impl<'a> Tokens<'a> {
     }
 }
 
+/// Is it nested deeper than [`DEPTH_MAX`], whether it is JSON or not?
+pub(crate) fn is_too_deep(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let opens = memchr::memchr2_iter(b'{', b'[', bytes).nth(DEPTH_MAX).is_some();
+    if !opens {
+        return false;
+    }
+    let mut tokens = Tokens::new(text);
+    loop {
+        match tokens.next() {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(Fault::NotJson) => return false,
+            Err(Fault::TooDeep) => return true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
