@@ -45,25 +45,28 @@ fn by_kind(redactor: &Redactor, corpus: &[make::Message]) {
 
 fn whole(name: &str, redactor: &Redactor, corpus: &[make::Message]) {
     let bytes: usize = corpus.iter().map(|message| message.body.len()).sum();
-    let mut micros: Vec<f64> = Vec::with_capacity(corpus.len());
-    let mut finds = 0;
-    for message in corpus {
-        let (seconds, found) = time::cpu_seconds(|| mask(redactor, std::slice::from_ref(message)));
-        finds += found;
-        if message.body.len() <= 64 * 1024 {
-            micros.push(seconds * 1e6);
-        }
-    }
-    let (seconds, _) = time::cpu_seconds(|| mask(redactor, corpus));
+    let (seconds, finds) = time::cpu_seconds(|| mask(redactor, corpus));
+    let short = corpus.iter().filter(|message| message.body.len() <= 64 * 1024);
+    let mut micros: Vec<f64> = short.map(|message| best_micros(redactor, message)).collect();
     micros.sort_by(f64::total_cmp);
     let share = |share: f64| micros[((micros.len() - 1) as f64 * share) as usize];
     println!(
-        "{name}: {:.1} MB, {:.0} MB/s/core, {finds} finds; per message up to 64 KiB p50 {:.0} µs, p99 {:.0} µs CPU",
+        "{name}: {:.1} MB, {:.0} MB/s/core, {finds} finds; per message up to 64 KiB p50 {:.0} µs, p99 {:.0} µs",
         bytes as f64 / 1e6,
         bytes as f64 / 1e6 / seconds,
         share(0.5),
         share(0.99)
     );
+}
+
+/// The best of three, by the wall: what else runs on the machine is not the message's.
+fn best_micros(redactor: &Redactor, message: &make::Message) -> f64 {
+    let one = || {
+        let started = std::time::Instant::now();
+        mask(redactor, std::slice::from_ref(message));
+        started.elapsed().as_secs_f64() * 1e6
+    };
+    one().min(one()).min(one())
 }
 
 fn mask(redactor: &Redactor, corpus: &[make::Message]) -> usize {

@@ -27,13 +27,37 @@ pub(crate) struct Look {
 pub(crate) enum Shape {
     /// In any case.
     Literals(&'static [&'static str]),
-    /// The start of a run of digits of one of these lengths; the reference tries every run.
-    Digits(usize, usize),
+    /// The start of a run of digits.
+    Digits(Sides),
     AtSign,
     Colon,
     Hyphen,
     Dot,
 }
+
+/// Which runs of digits a detector is tried at; the reference tries it at every run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sides {
+    /// Shortest and longest run.
+    pub(crate) lengths: (usize, usize),
+    /// Behind one of these bytes …
+    pub(crate) before: &'static [u8],
+    /// … or before one of these …
+    pub(crate) behind: &'static [u8],
+    /// … or from this length on, wherever it stands.
+    pub(crate) any_from: usize,
+}
+
+impl Sides {
+    const fn new(lengths: (usize, usize), before: &'static [u8], behind: &'static [u8], any_from: usize) -> Sides {
+        Sides { lengths, before, behind, any_from }
+    }
+}
+
+const CARD: Sides = Sides::new((3, 19), b"", b" -", 12);
+const IBAN: Sides = Sides::new((2, 31), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"", usize::MAX);
+const PHONE: Sides = Sides::new((1, 15), b"+(", b" -.)/", usize::MAX);
+const IPV4: Sides = Sides::new((1, 3), b"", b".", usize::MAX);
 
 /// Checks the candidate whose anchor stands at `at`.
 type Check = fn(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)>;
@@ -49,11 +73,11 @@ const DETECTORS: &[Detector] = &[
     Detector { name: "pem", shape: Shape::Literals(&["-----begin ", "-----end "]), check: pem::check },
     Detector { name: "jwt", shape: Shape::Literals(&["eyj"]), check: jwt::check },
     Detector { name: "url_credential", shape: Shape::Literals(&["://"]), check: url::check },
-    Detector { name: "card", shape: Shape::Digits(3, 19), check: card::check },
-    Detector { name: "iban", shape: Shape::Digits(2, 31), check: iban::check },
+    Detector { name: "card", shape: Shape::Digits(CARD), check: card::check },
+    Detector { name: "iban", shape: Shape::Digits(IBAN), check: iban::check },
     Detector { name: "email", shape: Shape::AtSign, check: email::check },
-    Detector { name: "phone", shape: Shape::Digits(1, 15), check: phone::check },
-    Detector { name: "ipv4", shape: Shape::Digits(1, 3), check: ip::v4 },
+    Detector { name: "phone", shape: Shape::Digits(PHONE), check: phone::check },
+    Detector { name: "ipv4", shape: Shape::Digits(IPV4), check: ip::v4 },
     Detector { name: "ipv6", shape: Shape::Colon, check: ip::v6 },
     Detector { name: "mac_colon", shape: Shape::Colon, check: hardware::check },
     Detector { name: "mac_hyphen", shape: Shape::Hyphen, check: hardware::check },

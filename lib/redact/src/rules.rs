@@ -11,6 +11,7 @@ pub(crate) mod compile;
 mod lint;
 pub(crate) mod packs;
 mod pattern;
+pub(crate) mod prefix;
 mod source;
 
 pub(crate) use compile::{Finder, How, Rules, Target};

@@ -9,15 +9,16 @@ use memchr::memchr2_iter;
 
 use crate::{
     Withheld,
-    bytes::run,
+    bytes::{after_escape, run},
     detector::Look,
     keyed,
-    rules::{Finder, How, RuleId, Rules, Target, compile::RUN_MAX},
+    rules::{Finder, How, RuleId, Rules, Target},
     work::Work,
 };
 
 pub(crate) mod anchors;
 pub(crate) mod reference;
+pub(crate) mod runs;
 
 /// One find. Ranges are of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +65,8 @@ impl Scan<'_> {
         let rules = self.rules;
         rules.literals.each(self.text, |at, length, target| match target {
             Target::Finder(finder) => self.candidate(finder, at),
-            Target::Keyword(finder) => self.after_keyword(finder, at + length),
+            Target::Keyword(finder) if is_keyword(self.text, at, length) => self.after_keyword(finder, at + length),
+            Target::Keyword(_) => Ok(()),
             Target::Name => self.name(at),
         })
     }
@@ -118,17 +120,16 @@ impl Scan<'_> {
     /// Every run of digits, by its length.
     fn digits(&mut self) -> Result<(), Withheld> {
         let rules = self.rules;
-        if rules.by_run.is_empty() {
-            return Ok(());
-        }
         let mut at = 0;
         while let Some(start) = next_digit(self.text, at) {
-            let end = run(self.text, start, |byte| byte.is_ascii_digit());
-            let next = self.text.get(end).copied();
-            for one in &rules.by_run[(end - start).min(RUN_MAX)] {
-                let followed = one.next.as_ref().is_none_or(|set| next.is_some_and(|byte| set.has(byte)));
-                if followed && start >= one.lead {
-                    self.candidate(one.finder, start - one.lead)?;
+            let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
+            let behind = self.text.get(end).copied().unwrap_or_default();
+            // After a written escape, the letter before is none.
+            let before = start.checked_sub(1).map_or(0, |place| self.text[place]);
+            let escaped = matches!(before, b'n' | b'r' | b't') && after_escape(self.text, start);
+            for way in rules.runs.ways(end - start, (!escaped).then_some(before), behind) {
+                if start >= way.lead {
+                    self.candidate(way.finder, start - way.lead)?;
                 }
             }
             at = end;
@@ -243,8 +244,20 @@ impl Finder {
 
     fn word_before(&self, text: &[u8], start: usize, word: &str) -> bool {
         let from = start.saturating_sub(self.within + word.len());
-        text[from..start].windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+        (from..start.saturating_sub(word.len() - 1)).any(|at| {
+            text[at..at + word.len()].eq_ignore_ascii_case(word.as_bytes()) && is_keyword(text, at, word.len())
+        })
     }
+}
+
+/// Longest keyword that counts only as a whole word, in bytes; longer ones may go on, as in `Steueridentifikation`.
+const WHOLE_WORD_MAX: usize = 4;
+
+/// A keyword begins a word, and a short one ends it.
+fn is_keyword(text: &[u8], at: usize, length: usize) -> bool {
+    let letter = |place: usize| text.get(place).is_some_and(u8::is_ascii_alphabetic);
+    let goes_on = length <= WHOLE_WORD_MAX && letter(at + length - 1) && letter(at + length);
+    !(letter(at) && at > 0 && letter(at - 1)) && !goes_on
 }
 
 /// Overlapping finds become one, under the rule that comes first.

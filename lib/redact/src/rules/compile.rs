@@ -5,22 +5,20 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+pub(crate) use super::pattern::Pattern;
 use super::{
     RuleId,
-    pattern::Pattern,
     source::{Rule, Value},
 };
 use crate::{
     bytes::ByteSet,
     detector::{self, Detector, Shape},
     key::Names,
-    scan::anchors::Anchors,
+    scan::{anchors::Anchors, runs::Runs},
     token::Tokens,
     validator::Validator,
 };
 
-/// Longest run of digits that is told apart; longer ones count as this long.
-pub(crate) const RUN_MAX: usize = 31;
 /// How far before a find its keyword may stand, in bytes.
 const WITHIN: usize = 48;
 
@@ -32,7 +30,7 @@ pub(crate) struct Rules {
     pub(crate) finders: Vec<Finder>,
     pub(crate) literals: Anchors<Target>,
     /// What is tried at a run of digits, by the length of the run.
-    pub(crate) by_run: Vec<Vec<ByRun>>,
+    pub(crate) runs: Runs,
     pub(crate) at_sign: Vec<usize>,
     pub(crate) colon: Vec<usize>,
     pub(crate) hyphen: Vec<usize>,
@@ -54,13 +52,6 @@ pub(crate) enum Target {
     Keyword(usize),
     /// Part of a name that may announce a secret.
     Name,
-}
-
-#[derive(Debug)]
-pub(crate) struct ByRun {
-    pub(crate) finder: usize,
-    pub(crate) lead: usize,
-    pub(crate) next: Option<ByteSet>,
 }
 
 /// One way to find the values of a rule.
@@ -134,7 +125,7 @@ pub(crate) fn compile(sources: &[Rule], stops: Vec<String>, id: String, faults: 
         ids: named.into_iter().map(|(_, id)| id).collect(),
         finders: build.finders,
         literals: Anchors::new(build.literals),
-        by_run: build.by_run,
+        runs: build.runs,
         at_sign: build.at_sign,
         colon: build.colon,
         hyphen: build.hyphen,
@@ -171,7 +162,7 @@ fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
 struct Build {
     finders: Vec<Finder>,
     literals: Vec<(String, Target)>,
-    by_run: Vec<Vec<ByRun>>,
+    runs: Runs,
     at_sign: Vec<usize>,
     colon: Vec<usize>,
     hyphen: Vec<usize>,
@@ -186,20 +177,20 @@ impl Build {
         if let How::Detector(detector) = &how {
             match detector.shape {
                 Shape::Literals(own) => literals.extend(own.iter().map(|literal| (*literal).to_owned())),
-                Shape::Digits(from, to) => self.digits(place, &(from..=to).collect::<Vec<_>>(), 0, None),
+                Shape::Digits(sides) => self.runs.add_detector(place, sides),
                 Shape::AtSign => self.at_sign.push(place),
                 Shape::Colon => self.colon.push(place),
                 Shape::Hyphen => self.hyphen.push(place),
                 Shape::Dot => self.dot.push(place),
             }
-        } else if let Some(digits) = &source.digits {
+        } else if let (Some(digits), How::Pattern(pattern)) = (&source.digits, &how) {
             let next = (!digits.next.is_empty()).then(|| set(source, &digits.next, faults));
-            let runs: Vec<_> = digits.run.iter().map(|run| usize::from(*run).min(RUN_MAX)).collect();
+            let left = source.left.as_ref().map(|bytes| set(source, bytes, faults));
             let mut leads = if digits.lead.is_empty() { vec![0] } else { digits.lead.clone() };
             // Candidates are tried from left to right.
             leads.sort_unstable_by(|one, other| other.cmp(one));
             for lead in leads {
-                self.digits(place, &runs, usize::from(lead), next.clone());
+                self.runs.add_pattern(place, &digits.run, usize::from(lead), pattern, (left.as_ref(), next.as_ref()));
             }
         }
         self.literals.extend(literals.iter().map(|literal| (literal.to_lowercase(), Target::Finder(place))));
@@ -222,13 +213,6 @@ impl Build {
             validators: source.validators.iter().filter_map(|written| Validator::parse(written)).collect(),
             allow,
         });
-    }
-
-    fn digits(&mut self, finder: usize, runs: &[usize], lead: usize, next: Option<ByteSet>) {
-        self.by_run.resize_with(RUN_MAX + 1, Vec::new);
-        for run in runs {
-            self.by_run[*run].push(ByRun { finder, lead, next: next.clone() });
-        }
     }
 
     fn names(&mut self, source: &Rule, rule: RuleId) {

@@ -4,6 +4,7 @@
 use regex_automata::{Anchored, Input, meta::Regex, util::syntax};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::prefix::Prefix;
 use crate::bytes::ByteSet;
 
 /// Longest match, in bytes.
@@ -12,6 +13,7 @@ const PATTERN_BYTES_MAX: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Pattern {
     regex: Regex,
+    pub(crate) prefix: Prefix,
     bytes_max: usize,
     /// The first group is what is masked.
     grouped: bool,
@@ -39,7 +41,13 @@ impl Pattern {
         })?;
         let regex = Regex::builder().build_from_hir(&hir).map_err(|error| format!("not a pattern: {error}"))?;
         let grouped = properties.explicit_captures_len() > 0;
-        Ok(Pattern { bytes_max, grouped, tail: if grouped { None } else { tail(&hir) }, regex })
+        Ok(Pattern {
+            prefix: Prefix::of(&hir),
+            bytes_max,
+            grouped,
+            tail: if grouped { None } else { tail(&hir) },
+            regex,
+        })
     }
 
     pub(crate) fn bytes_max(&self) -> usize {
@@ -52,6 +60,9 @@ impl Pattern {
 
     /// The match that begins at `at`.
     pub(crate) fn at(&self, text: &[u8], at: usize) -> Option<Match> {
+        if !self.prefix.allows(text, at) {
+            return None;
+        }
         let input = Input::new(text).span(at..text.len().min(at + self.bytes_max)).anchored(Anchored::Yes);
         if self.grouped {
             let mut groups = self.regex.create_captures();

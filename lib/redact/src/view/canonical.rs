@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2_iter};
+use memchr::memchr_iter;
 
 use super::Break;
 
@@ -27,7 +27,7 @@ pub(super) fn when_needed(text: &str) -> (Cow<'_, [u8]>, Vec<Break>) {
 
 /// `\u` or `\/`.
 fn has_plain_form(bytes: &[u8]) -> bool {
-    memchr2_iter(b'u', b'/', bytes).any(|at| at > 0 && bytes[at - 1] == b'\\')
+    memchr_iter(b'\\', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')))
 }
 
 fn has_look_alike(bytes: &[u8]) -> bool {
@@ -57,8 +57,7 @@ impl Form {
     /// Copies up to the next byte that may change; returns how many.
     fn copy(&mut self, bytes: &[u8], at: usize) -> usize {
         let rest = &bytes[at..];
-        let backslash = memchr(b'\\', rest).unwrap_or(rest.len());
-        let length = rest[..backslash].iter().position(|byte| *byte >= 0x80).unwrap_or(backslash);
+        let length = rest.iter().position(|byte| *byte >= 0x80 || *byte == b'\\').unwrap_or(rest.len());
         self.bytes.extend_from_slice(&rest[..length]);
         length
     }

@@ -21,8 +21,13 @@ pub(super) fn view(text: &[u8], breaks: &[Break]) -> Option<View<'static>> {
         }
         let start = run_back(text, at, WORD_BYTES_MAX, is_word).max(done);
         done = run(&text[..text.len().min(at + WORD_BYTES_MAX)], at, is_word);
+        let mut expected = usize::MAX;
         decode(text, start, done, &mut |byte, at| {
-            own.push(Break { view: decoded.len(), text: outer.in_text(at, at).0 });
+            // Without breaks of the text itself, bytes that were not encoded stay in step.
+            if expected != at || !breaks.is_empty() {
+                own.push(Break { view: decoded.len(), text: outer.in_text(at, at).0 });
+            }
+            expected = if text[at] == b'%' && letter(text, at).is_some() { usize::MAX } else { at + 1 };
             decoded.push(byte);
         });
         own.push(Break { view: decoded.len(), text: outer.in_text(done, done).1 });
