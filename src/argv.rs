@@ -86,6 +86,19 @@ pub enum Command {
         #[command(subcommand)]
         what: Approvals,
     },
+    /// Shows what would be masked in files (standard input, when none is named)
+    #[cfg(feature = "masker")]
+    #[command(args_conflicts_with_subcommands = true)]
+    Redact {
+        #[command(flatten)]
+        rules: RedactRules,
+        /// Where, by which rule and how often, as JSON; never what
+        #[arg(long)]
+        json: bool,
+        files: Vec<PathBuf>,
+        #[command(subcommand)]
+        what: Option<Redact>,
+    },
     /// Shows and rotates the keys of the data directory
     Keys {
         #[command(subcommand)]
@@ -95,6 +108,30 @@ pub enum Command {
     Config {
         #[command(subcommand)]
         what: Config,
+    },
+}
+
+/// Which rules; without any of these, those of the configuration.
+#[cfg(feature = "masker")]
+#[derive(Debug, Args)]
+pub struct RedactRules {
+    /// A file of rules; may be given several times
+    #[arg(long = "rules", value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    /// A built-in pack; may be given several times [default: all]
+    #[arg(long = "pack", value_name = "PACK")]
+    pub packs: Vec<String>,
+}
+
+#[cfg(feature = "masker")]
+#[derive(Debug, Subcommand)]
+pub enum Redact {
+    /// Tries each rule on its own examples, and all of them on yours
+    Test {
+        #[command(flatten)]
+        rules: RedactRules,
+        /// TOML with the lists must_mask and must_not_mask
+        cases: Vec<PathBuf>,
     },
 }
 

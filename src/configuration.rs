@@ -30,6 +30,7 @@ pub struct Configuration {
     pub identity: Identity,
     pub connection: Vec<Connection>,
     pub policy: policy::Config,
+    pub redaction: Redaction,
     #[cfg(feature = "masker")]
     pub masker: masker::Config,
     #[cfg(feature = "approver")]
@@ -119,6 +120,16 @@ pub struct Archive {
     pub url: Option<String>,
     /// Options of the object store, such as `aws_region`, by the names that its client gives them.
     pub options: std::collections::BTreeMap<String, Secret>,
+}
+
+/// `[redaction]`: what is masked.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Redaction {
+    /// Built-in packs of rules; without any, all of them.
+    pub packs: Vec<String>,
+    /// Files with rules of one's own, after the packs. Read again when they change.
+    pub rules: Vec<PathBuf>,
 }
 
 /// `[identity]`: whose tokens are taken. Without issuers, the development issuer's, on loopback only.

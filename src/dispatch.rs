@@ -37,6 +37,16 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
             let lifetime = Duration::from_secs(lifetime);
             mint(&place, Subject { subject, groups, name, lifetime })
         }
+        #[cfg(feature = "masker")]
+        Command::Redact { rules, json, files, what } => {
+            let configured = || Ok(Configuration::find(&place, &data_path(&place)?).map_err(Failure::Usage)?.redaction);
+            match what {
+                None => crate::redaction::show(crate::redaction::chosen(rules, configured)?, &files, json),
+                Some(argv::Redact::Test { rules, cases }) => {
+                    crate::redaction::test(crate::redaction::chosen(rules, configured)?, &cases)
+                }
+            }
+        }
         Command::Config { what: argv::Config::Check { file } } => check(&place, file),
         Command::Keys { what } => keys(&place, &what),
         #[cfg(feature = "all")]

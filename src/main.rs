@@ -26,6 +26,8 @@ mod demo;
 mod operation;
 #[cfg(feature = "query")]
 mod reading;
+#[cfg(feature = "masker")]
+mod redaction;
 #[cfg(feature = "query")]
 mod table;
 #[cfg(feature = "query")]

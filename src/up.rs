@@ -217,7 +217,7 @@ impl Start<'_> {
         let deps = masker::Deps {
             bus: self.ground.bus.clone(),
             opener: keys.opener()?.into(),
-            redactor: redact::Redactor::built_in().into(),
+            redactor: crate::redaction::watched(&self.configuration.redaction)?,
             identity_key: keys.identity()?,
             clock: self.ground.clock.clone(),
             ready: self.waits("masker"),

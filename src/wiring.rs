@@ -172,6 +172,8 @@ fn connection(section: &configuration::Connection) -> Result<ingress::Connection
 pub fn check(configuration: &Configuration) -> Result<()> {
     #[cfg(feature = "ingress")]
     ingress(configuration)?;
+    #[cfg(feature = "masker")]
+    crate::redaction::load(&configuration.redaction)?;
     for (name, value) in &configuration.archive.options {
         value.read().with_context(|| format!("[archive] options.{name}"))?;
     }

@@ -61,7 +61,8 @@ impl Default for Config {
 pub struct Deps {
     pub bus: Arc<dyn Bus>,
     pub opener: Arc<Opener>,
-    pub redactor: Arc<Redactor>,
+    /// The rules in force; each record is masked with one set of them.
+    pub redactor: watch::Receiver<Arc<Redactor>>,
     /// HMAC key of `principal_id` and `arguments_digest`.
     pub identity_key: [u8; 32],
     pub clock: Clock,

@@ -12,6 +12,7 @@ use schemas::{
     RedactionStatus, Stamp, Timestamp, approval::What, leaf,
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use crate::{
     evidence::{Evidence, withheld},
@@ -23,7 +24,7 @@ const PRINCIPAL_ID_BYTES: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Masker {
-    pub(crate) redactor: Arc<Redactor>,
+    pub(crate) redactor: watch::Receiver<Arc<Redactor>>,
     pub(crate) opener: Arc<Opener>,
     identity_key: [u8; 32],
 }
@@ -38,13 +39,15 @@ pub(crate) struct Row {
 }
 
 impl Masker {
-    pub(crate) fn new(redactor: Arc<Redactor>, opener: Arc<Opener>, identity_key: [u8; 32]) -> Masker {
+    pub(crate) fn new(redactor: watch::Receiver<Arc<Redactor>>, opener: Arc<Opener>, identity_key: [u8; 32]) -> Masker {
         Masker { redactor, opener, identity_key }
     }
 
     /// The record of a frame that stands for itself, or of the frame that ends a stream.
     pub(crate) fn row(&self, frame: &Frame, logged_at: Timestamp) -> Row {
-        let mut evidence = Evidence::new(&self.redactor);
+        // One set of rules for the whole record, whatever is loaded meanwhile.
+        let redactor = self.redactor.borrow().clone();
+        let mut evidence = Evidence::new(&redactor);
         let context = frame.context.clone().unwrap_or_default();
         let mut record = blank(frame, kind(frame.kind), logged_at);
         self.fill_who(&mut record, &context, &mut evidence);
@@ -62,7 +65,7 @@ impl Masker {
         record.redaction_status = evidence.status();
         let withheld = evidence.withheld.as_ref().map(word);
         record.redactions = evidence.redactions;
-        Row { record: self.seal(record), event, withheld }
+        Row { record: seal(record, &redactor), event, withheld }
     }
 
     /// What can be said of a message that gives no frame.
@@ -77,7 +80,7 @@ impl Masker {
         record.error = Some(format!("withheld: {}", unreadable.reason));
         record.body = Some(withheld(&unreadable.reason));
         record.redaction_status = RedactionStatus::Withheld;
-        self.seal(record)
+        seal(record, &self.redactor.borrow())
     }
 
     fn fill_who(&self, record: &mut Record, context: &Context, evidence: &mut Evidence<'_>) {
@@ -115,17 +118,6 @@ impl Masker {
         record.span_id.clone_from(&context.span_id);
     }
 
-    /// The last step: nothing of the record changes after its leaf.
-    fn seal(&self, mut record: Record) -> Record {
-        record.ruleset_id = Some(self.redactor.ruleset_id().to_owned());
-        leaf::mint(&mut record, || {
-            let mut salt = [0; leaf::SALT_BYTES];
-            getrandom::fill(&mut salt).expect("the operating system gives random bytes");
-            salt
-        });
-        record
-    }
-
     fn principal_id(&self, principal: &Principal) -> String {
         let who = [principal.issuer.as_bytes(), b"\0", principal.subject.as_bytes()].concat();
         format!("p_{}", hex(&self.keyed(b"principal\0", &who)[..PRINCIPAL_ID_BYTES]))
@@ -135,6 +127,17 @@ impl Masker {
         let mac = Hmac::<Sha256>::new_from_slice(&self.identity_key).expect("HMAC takes keys of any length");
         mac.chain_update(purpose).chain_update(value).finalize().into_bytes().into()
     }
+}
+
+/// The last step: nothing of the record changes after its leaf.
+fn seal(mut record: Record, redactor: &Redactor) -> Record {
+    record.ruleset_id = Some(redactor.ruleset_id().to_owned());
+    leaf::mint(&mut record, || {
+        let mut salt = [0; leaf::SALT_BYTES];
+        getrandom::fill(&mut salt).expect("the operating system gives random bytes");
+        salt
+    });
+    record
 }
 
 fn word(reason: &Withheld) -> &'static str {

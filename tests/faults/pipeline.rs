@@ -206,7 +206,7 @@ impl Site {
         masker::Deps {
             bus: Arc::new(bus),
             opener: Opener::new(vec![key]).into(),
-            redactor: Redactor::built_in().into(),
+            redactor: tokio::sync::watch::channel(Arc::new(Redactor::built_in())).1,
             identity_key: IDENTITY_KEY,
             clock: clock(),
             ready: watch::Sender::new(None),

@@ -2,26 +2,29 @@
 //!
 //! Only the contents of strings and whole numbers are ever replaced, so the document keeps its structure byte for byte.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use crate::{
     Withheld,
     edit::{self, Edit},
-    escape,
+    escape::{self, Plain},
     json::{DEPTH_MAX, Fault, Token, Tokens},
-    key,
-    mask::{self, Mask},
-    rule::{self, Rule},
-    scan::{Hit, keyed, number},
+    key::Keyed,
+    keyed,
+    mask::{self, Marks, Mask},
+    rules::RuleId,
+    scan::Hit,
+    token,
 };
 
-/// Fewest digits of a number that could be a card.
-const CARD_DIGITS_MIN: usize = 13;
 /// Longest pointer in the evidence, in bytes; what is deeper is told by its parents.
 const POINTER_BYTES_MAX: usize = 192;
 
 /// Longest key that is a step of a pointer, in bytes as written: an escape has up to six bytes for one.
 const STEP_BYTES_MAX: usize = 6 * POINTER_BYTES_MAX;
+
+/// Keys whose value names the secret that stands beside it.
+const NAMING: [&str; 5] = ["name", "key", "field", "header", "variable"];
 
 /// A pointer, as far as it is told.
 #[derive(Clone, Debug, Default)]
@@ -41,11 +44,12 @@ struct Level {
     key: Range<usize>,
     /// The key as the pointer shows it, when it was masked.
     masked_key: Option<String>,
-    /// The rule that the current key, the array's key or the flag before announces.
-    keyed: Option<Rule>,
-    /// `{"name": "password", "value": …}` and `["password", …]` in a list: the rule that the name announces, and the
-    /// value.
-    named: Option<Rule>,
+    /// What the current key or the array's key announces.
+    keyed: Option<Keyed>,
+    /// What the flag before announces: `["--password", …]`.
+    flagged: Option<Keyed>,
+    /// `{"name": "password", "value": …}` and `["password", …]` in a list: what the name announces, and the value.
+    named: Option<Keyed>,
     value: Option<Range<usize>>,
     /// Where the container is, from the first find in it on.
     path: Option<Path>,
@@ -53,6 +57,10 @@ struct Level {
 
 pub(crate) struct Walk<'a, 'm> {
     text: &'a str,
+    marks: Marks,
+    /// Hits before this one end before the current token.
+    next_hit: usize,
+    next_name: usize,
     mask: &'a mut Mask<'m>,
     nesting: usize,
     levels: Vec<Level>,
@@ -62,8 +70,10 @@ pub(crate) struct Walk<'a, 'm> {
 }
 
 impl<'a, 'm> Walk<'a, 'm> {
-    pub(crate) fn new(text: &'a str, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
-        Walk { text, mask, nesting, levels: Vec::new(), edits: Vec::new(), first_number: None }
+    /// What was found in the text, in order.
+    pub(crate) fn new(text: &'a str, marks: Marks, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
+        let (levels, edits) = (Vec::new(), Vec::new());
+        Walk { text, marks, next_hit: 0, next_name: 0, mask, nesting, levels, edits, first_number: None }
     }
 
     /// The document's edits; none when the text is no JSON.
@@ -108,6 +118,7 @@ impl<'a, 'm> Walk<'a, 'm> {
             key: 0..0,
             masked_key: None,
             keyed,
+            flagged: None,
             named: None,
             value: None,
             path: None,
@@ -122,22 +133,54 @@ impl<'a, 'm> Walk<'a, 'm> {
     }
 
     fn key(&mut self, range: Range<usize>) -> Result<(), Withheld> {
-        let raw = self.text.get(range.clone()).unwrap_or_default();
-        let plain = escape::decode(raw);
-        let keyed = key::rule_of(plain.as_bytes());
         let member = self.levels.last().map_or(0, |level| level.count);
-        let mut hits = self.mask.plain(&plain, self.nesting)?;
-        if !hits.is_empty() {
-            let number = self.first_number()?.saturating_add(member);
-            hits.iter_mut().for_each(|hit| hit.replacement = rule::key_token(hit.rule, number));
+        let (named, hits) = (self.is_named(&range), self.hits_in(&range)?);
+        let (mut keyed, mut masked_key, mut edits) = (None, None, Vec::new());
+        if named || !hits.is_empty() {
+            let raw = self.text.get(range.clone()).unwrap_or_default();
+            let plain = escape::decode(raw);
+            keyed = self.mask.rules().names.keyed(plain.as_bytes()).filter(|_| named);
+            edits = self.mask.edits(&plain, mapped(&hits, raw, range.start));
+            if !edits.is_empty() {
+                let number = self.first_number()?.saturating_add(member);
+                let rules = self.mask.rules();
+                edits.iter_mut().for_each(|edit| edit.replacement = token::of_key(rules.name(edit.rule), number));
+                masked_key = Some(edit::apply(&plain, &edits));
+                edit::lift(&mut edits, raw, range.start, true);
+            }
         }
-        let masked_key = (!hits.is_empty()).then(|| edit::apply(&plain, &hits));
-        edit::lift(&mut hits, raw, range.start, true);
         if let Some(level) = self.levels.last_mut() {
             (level.key, level.masked_key, level.keyed) = (range, masked_key, keyed);
             level.count += 1;
         }
-        self.found(hits)
+        self.found(edits)
+    }
+
+    /// Does a name that announces a secret stand in this range?
+    fn is_named(&mut self, range: &Range<usize>) -> bool {
+        while self.marks.names.get(self.next_name).is_some_and(|at| *at < range.start) {
+            self.next_name += 1;
+        }
+        self.marks.names.get(self.next_name).is_some_and(|at| *at < range.end)
+    }
+
+    /// The hits that share bytes with a token, cut to it. A name announces what stands in its own token; what a key
+    /// announces, the structure tells.
+    fn hits_in(&mut self, range: &Range<usize>) -> Result<Vec<Hit>, Withheld> {
+        while self.marks.hits.get(self.next_hit).is_some_and(|hit| hit.end <= range.start) {
+            self.next_hit += 1;
+        }
+        let mut inside = Vec::new();
+        for hit in &self.marks.hits[self.next_hit..] {
+            if hit.start >= range.end {
+                break;
+            }
+            self.mask.spend(1)?;
+            if hit.end > range.start && hit.name.is_none_or(|at| range.contains(&at)) {
+                inside.push(Hit { start: hit.start.max(range.start), end: hit.end.min(range.end), ..*hit });
+            }
+        }
+        Ok(inside)
     }
 
     /// Masked keys are numbered from here on, so that they stay distinct from those that look masked already.
@@ -150,7 +193,7 @@ impl<'a, 'm> Walk<'a, 'm> {
         while let Ok(Some(token)) = tokens.next() {
             if let Token::Key(range) = token {
                 let plain = escape::decode(self.text.get(range).unwrap_or_default());
-                first = first.max(rule::numbers_in(&plain).max().map_or(0, |number| number + 1));
+                first = first.max(self.mask.rules().tokens.numbers_in(&plain).map_or(0, |number| number + 1));
             }
         }
         self.first_number = Some(first);
@@ -158,69 +201,86 @@ impl<'a, 'm> Walk<'a, 'm> {
     }
 
     fn string(&mut self, range: Range<usize>) -> Result<(), Withheld> {
+        let keyed = self.levels.last_mut().and_then(|level| level.flagged.take().or(level.keyed));
+        let named = self.is_named(&range);
+        let hits = self.hits_in(&range)?;
         let raw = self.text.get(range.clone()).unwrap_or_default();
-        let plain = escape::decode(raw);
-        let keyed = self.levels.last().and_then(|level| level.keyed);
-        self.remember(&plain, &range);
-        let mut hits = match keyed.and_then(|rule| self.under_key(rule, &plain)) {
-            Some(hit) => self.mask.hits(&plain, vec![hit])?,
-            None => self.mask.inside(&plain, self.nesting + 1)?,
-        };
-        if matches!(hits.as_slice(), [hit] if hit.rule == Rule::Ipv4 && hit.start == 0 && hit.end == plain.len())
-            && number::is_version_name(&self.name())
-        {
+        self.remember(raw, &range, named);
+        if keyed.is_none() && hits.is_empty() && !named {
             return Ok(());
         }
-        edit::lift(&mut hits, raw, range.start, true);
-        self.found(hits)
+        let plain = escape::decode(raw);
+        self.mask.spend(raw.len())?;
+        let mut edits = match keyed.and_then(|keyed| Some((keyed.rule, keyed::in_json(keyed, plain.as_bytes())?))) {
+            Some((rule, (start, end))) => {
+                let mut known = mapped(&hits, raw, range.start);
+                known.push(Hit { start, end, rule, name: None });
+                self.mask.edits(&plain, known)
+            }
+            None => self.inside(&plain, raw, &range, &hits)?,
+        };
+        edit::lift(&mut edits, raw, range.start, true);
+        self.found(edits)
     }
 
-    fn under_key(&self, rule: Rule, plain: &str) -> Option<Hit> {
-        let (start, end) = keyed::in_json(&self.name(), rule, plain.as_bytes())?;
-        Some(Hit { start, end, rule })
+    /// What a JSON string holds: a document of its own, or text.
+    fn inside(&mut self, plain: &str, raw: &str, range: &Range<usize>, hits: &[Hit]) -> Result<Vec<Edit>, Withheld> {
+        let hits = mapped(hits, raw, range.start);
+        if matches!(plain.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"')) {
+            if self.nesting >= crate::view::NESTING_MAX {
+                return Err(Withheld::TooDeep(crate::view::NESTING_MAX));
+            }
+            let way = Plain::of(raw);
+            let names = self.marks.names[self.next_name..].iter().take_while(|at| **at < range.end);
+            let names = names.map(|at| way.start(at - range.start)).collect();
+            let marks = Marks { hits: hits.clone(), names };
+            if let Some(edits) = Walk::new(plain, marks, self.mask, self.nesting + 1).edits()? {
+                return Ok(edits);
+            }
+        }
+        Ok(self.mask.edits(plain, hits))
     }
 
     /// Notes what the next items or the end of the object may need: a flag, a name, a value.
-    fn remember(&mut self, plain: &str, range: &Range<usize>) {
-        let name = self.name();
+    fn remember(&mut self, raw: &str, range: &Range<usize>, named: bool) {
         let listed = self.levels.len() >= 2 && !self.levels[self.levels.len() - 2].object;
         let Some(level) = self.levels.last_mut() else { return };
+        let rules = self.mask.rules();
+        let announced = || rules.names.keyed(escape::decode(raw).as_bytes());
         if !level.object {
-            level.keyed = keyed::flag(plain.as_bytes());
+            level.flagged = if named { keyed::flag(rules, escape::decode(raw).as_bytes()) } else { None };
             match level.count {
-                1 if listed => level.named = key::rule_of(plain.as_bytes()),
+                1 if listed && named => level.named = announced(),
                 2 => level.value = Some(range.clone()),
                 _ => {}
             }
             return;
         }
-        match name.to_ascii_lowercase().as_slice() {
-            b"name" | b"key" | b"field" | b"header" | b"variable" => level.named = key::rule_of(plain.as_bytes()),
-            b"value" => level.value = Some(range.clone()),
-            _ => {}
+        let name = plain_key(self.text, &level.key);
+        if named && NAMING.iter().any(|word| name.eq_ignore_ascii_case(word)) {
+            level.named = announced();
+        } else if name.eq_ignore_ascii_case("value") {
+            level.value = Some(range.clone());
         }
     }
 
     fn number(&mut self, range: Range<usize>) -> Result<(), Withheld> {
+        let keyed = self.levels.last_mut().and_then(|level| level.flagged.take().or(level.keyed));
         self.remember_number(&range);
+        let hits = self.hits_in(&range)?;
         let digits = whole_part(self.text.get(range.clone()).unwrap_or_default());
-        let keyed = self.levels.last().and_then(|level| level.keyed);
-        let named = keyed.filter(|rule| keyed::number_in_json(&self.name(), *rule, digits.as_bytes()));
-        let rule = match named {
-            None if digits.len() >= CARD_DIGITS_MIN => self.mask.whole_number(digits)?,
-            _ => named,
-        };
+        let named = keyed.filter(|keyed| keyed::number_in_json(*keyed, digits.as_bytes()));
+        let rule = named.map(|keyed| keyed.rule).or(hits.iter().map(|hit| hit.rule).min());
         match rule {
-            Some(rule) => self.found(vec![number_edit(range, rule)]),
+            Some(rule) => self.found(vec![self.number_edit(range, rule)]),
             None => Ok(()),
         }
     }
 
     fn remember_number(&mut self, range: &Range<usize>) {
-        let name = self.name();
         let Some(level) = self.levels.last_mut() else { return };
         let second = !level.object && level.count == 2;
-        if second || (level.object && name.eq_ignore_ascii_case(b"value")) {
+        if second || (level.object && plain_key(self.text, &level.key).eq_ignore_ascii_case("value")) {
             level.value = Some(range.clone());
         }
     }
@@ -245,20 +305,27 @@ impl<'a, 'm> Walk<'a, 'm> {
     }
 
     /// The edits of a value whose name is another value.
-    fn announced(&mut self, rule: Rule, range: Range<usize>) -> Result<Vec<Edit>, Withheld> {
+    fn announced(&mut self, keyed: Keyed, range: Range<usize>) -> Result<Vec<Edit>, Withheld> {
         let raw = self.text.get(range.clone()).unwrap_or_default();
         let in_quotes = self.text.as_bytes().get(range.end) == Some(&b'"');
         if !in_quotes {
             // A short number beside the name `token` is a count.
-            let name: &[u8] = if rule == Rule::Token { b"token" } else { b"" };
-            let counts = keyed::number_in_json(name, rule, whole_part(raw).as_bytes());
-            return Ok(if counts { vec![number_edit(range, rule)] } else { Vec::new() });
+            let counts = keyed::number_in_json(keyed, whole_part(raw).as_bytes());
+            return Ok(if counts { vec![self.number_edit(range, keyed.rule)] } else { Vec::new() });
         }
         let plain = escape::decode(raw);
-        let Some((start, end)) = keyed::in_json(b"", rule, plain.as_bytes()) else { return Ok(Vec::new()) };
-        let mut hits = self.mask.hits(&plain, vec![Hit { start, end, rule }])?;
-        edit::lift(&mut hits, raw, range.start, true);
-        Ok(hits)
+        let Some((start, end)) = keyed::in_json(Keyed { bare_token: false, ..keyed }, plain.as_bytes()) else {
+            return Ok(Vec::new());
+        };
+        let mut edits = self.mask.edits(&plain, vec![Hit { start, end, rule: keyed.rule, name: None }]);
+        edit::lift(&mut edits, raw, range.start, true);
+        Ok(edits)
+    }
+
+    /// The whole number, sign, fraction and exponent with it: what is left of half a number would be no JSON.
+    fn number_edit(&self, range: Range<usize>, rule: RuleId) -> Edit {
+        let replacement = format!("\"{}\"", token::plain(self.mask.rules().name(rule)));
+        Edit { start: range.start, end: range.end, replacement, rule, pointer: String::new() }
     }
 
     fn found(&mut self, hits: Vec<Edit>) -> Result<(), Withheld> {
@@ -269,12 +336,6 @@ impl<'a, 'm> Walk<'a, 'm> {
         let here = self.pointer()?;
         self.edits.extend(hits.into_iter().map(|hit| Edit { pointer: joined(&here, &hit.pointer), ..hit }));
         Ok(())
-    }
-
-    /// The current key, unescaped.
-    fn name(&self) -> Vec<u8> {
-        let range = self.levels.last().map_or(0..0, |level| level.key.clone());
-        escape::decode(self.text.get(range).unwrap_or_default()).into_owned().into_bytes()
     }
 
     /// Where the current value is.
@@ -334,10 +395,24 @@ fn whole_part(number: &str) -> &str {
     unsigned.split(['.', 'e', 'E']).next().unwrap_or_default()
 }
 
-/// The whole number, sign, fraction and exponent with it: what is left of half a number would be no JSON.
-fn number_edit(range: Range<usize>, rule: Rule) -> Edit {
-    let replacement = format!("\"{}\"", rule::token(rule));
-    Edit { start: range.start, end: range.end, replacement, rule, pointer: String::new() }
+/// The current key, unescaped.
+fn plain_key<'t>(text: &'t str, key: &Range<usize>) -> Cow<'t, str> {
+    escape::decode(text.get(key.clone()).unwrap_or_default())
+}
+
+/// Hits of a raw string as hits of what it says.
+fn mapped(hits: &[Hit], raw: &str, base: usize) -> Vec<Hit> {
+    if hits.is_empty() {
+        return Vec::new();
+    }
+    let way = Plain::of(raw);
+    let one = |hit: &Hit| Hit {
+        start: way.start(hit.start - base),
+        end: way.end(hit.end - base),
+        rule: hit.rule,
+        name: hit.name.and_then(|at| at.checked_sub(base)).map(|at| way.start(at)),
+    };
+    hits.iter().map(one).collect()
 }
 
 fn joined(outer: &str, inner: &str) -> String {

@@ -3,14 +3,14 @@
 //! Edits of a text are disjoint and in order. Those of the text inside a JSON string are lifted into the string, so
 //! that in the end all speak of the bytes of the message.
 
-use crate::{escape, rule::Rule};
+use crate::{escape, rules::RuleId};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edit {
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) replacement: String,
-    pub(crate) rule: Rule,
+    pub(crate) rule: RuleId,
     /// JSON pointer to the value; through JSON in a string it goes on.
     pub(crate) pointer: String,
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn edit(start: usize, end: usize, replacement: &str) -> Edit {
-        Edit { start, end, replacement: replacement.into(), rule: Rule::Email, pointer: String::new() }
+        Edit { start, end, replacement: replacement.into(), rule: RuleId(0), pointer: String::new() }
     }
 
     #[test]

@@ -24,11 +24,42 @@ pub(crate) fn decode(raw: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Is there an escape that hides something? Runs of bare backslashes, as in drawings, hide nothing.
-pub(crate) fn hides(text: &str) -> bool {
-    text.as_bytes()
-        .windows(2)
-        .any(|pair| pair[0] == b'\\' && matches!(pair[1], b'"' | b'u' | b'n' | b'r' | b't' | b'/'))
+/// The way from offsets in a raw text to those in the decoded one.
+#[derive(Debug, Default)]
+pub(crate) struct Plain {
+    /// Raw and plain range of each escape.
+    units: Vec<(usize, usize, usize, usize)>,
+}
+
+impl Plain {
+    pub(crate) fn of(raw: &str) -> Plain {
+        let (mut units, mut at, mut plain) = (Vec::new(), 0, 0);
+        while let Some(gap) = raw.get(at..).and_then(|rest| rest.find('\\')) {
+            let (letter, length) = unit(&raw[at + gap..]);
+            let (start, plain_start) = (at + gap, plain + gap);
+            units.push((start, start + length, plain_start, plain_start + letter.len_utf8()));
+            (at, plain) = (start + length, plain_start + letter.len_utf8());
+        }
+        Plain { units }
+    }
+
+    /// Where a range that starts here starts.
+    pub(crate) fn start(&self, raw: usize) -> usize {
+        match self.units[..self.units.partition_point(|unit| unit.0 <= raw)].last() {
+            Some(unit) if raw < unit.1 => unit.2,
+            Some(unit) => unit.3 + raw - unit.1,
+            None => raw,
+        }
+    }
+
+    /// Where a range that ends here ends.
+    pub(crate) fn end(&self, raw: usize) -> usize {
+        match self.units[..self.units.partition_point(|unit| unit.0 < raw)].last() {
+            Some(unit) if raw < unit.1 => unit.3,
+            Some(unit) => unit.3 + raw - unit.1,
+            None => raw,
+        }
+    }
 }
 
 /// Offsets in the raw text for `offsets` in the decoded one; both ascend.
@@ -115,5 +146,8 @@ mod tests {
         let raw = r"ä\u0040\ud83d\ude00x";
         assert_eq!(decode(raw), "ä@😀x");
         assert_eq!(raw_offsets(raw, &[0, 2, 3, 7, 8]), [0, 2, 8, 20, 21]);
+        let plain = Plain::of(raw);
+        assert_eq!([0, 2, 5, 8, 20, 21].map(|at| plain.start(at)), [0, 2, 2, 3, 7, 8]);
+        assert_eq!([0, 2, 5, 8, 20, 21].map(|at| plain.end(at)), [0, 2, 3, 3, 7, 8]);
     }
 }

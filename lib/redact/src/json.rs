@@ -127,12 +127,16 @@ impl<'a> Tokens<'a> {
         let start = self.at + 1;
         let mut at = start;
         loop {
-            match self.text.get(at).ok_or(Fault::NotJson)? {
-                b'"' => break,
-                b'\\' => at += self.escape(at)?,
-                0..=0x1f => return Err(Fault::NotJson),
-                _ => at += 1,
+            let rest = self.text.get(at..).ok_or(Fault::NotJson)?;
+            let gap = memchr::memchr2(b'"', b'\\', rest).ok_or(Fault::NotJson)?;
+            if rest[..gap].iter().any(|byte| *byte < 0x20) {
+                return Err(Fault::NotJson);
             }
+            at += gap;
+            if rest[gap] == b'"' {
+                break;
+            }
+            at += self.escape(at)?;
         }
         self.at = at + 1;
         Ok(start..at)
@@ -195,6 +199,55 @@ impl<'a> Tokens<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
+}
+
+/// Is it nested deeper than [`DEPTH_MAX`], whether it is JSON or not?
+pub(crate) fn is_too_deep(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let opens = memchr::memchr2_iter(b'{', b'[', bytes).nth(DEPTH_MAX).is_some();
+    if !opens {
+        return false;
+    }
+    // Whether it can be is quickly told; whether it is, only the grammar says.
+    if !has_depth(bytes) {
+        return false;
+    }
+    let mut tokens = Tokens::new(text);
+    loop {
+        match tokens.next() {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(Fault::NotJson) => return false,
+            Err(Fault::TooDeep) => return true,
+        }
+    }
+}
+
+/// Do brackets outside of strings nest deeper than [`DEPTH_MAX`]?
+fn has_depth(bytes: &[u8]) -> bool {
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = string_end(bytes, at + 1),
+            b'{' | b'[' if depth == DEPTH_MAX => return true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+/// The closing quote of the string whose content starts at `at`, or the end of the text.
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(gap) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+        at += gap;
+        if bytes[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    bytes.len()
 }
 
 #[cfg(test)]

@@ -1,159 +1,140 @@
 //! Names that announce a secret: `password`, `X-Api-Key`, `clientSecret` … and those that only look so.
 //!
-//! A name is compared without `_`, `-`, `.` and spaces and in lower case. It refuses to look at the value.
+//! A name is compared without `_`, `-`, `.` and spaces, in lower case and without a number at its end. It refuses to
+//! look at the value.
 
-use crate::rule::Rule;
+use std::collections::HashMap;
+
+use crate::rules::{RuleId, Value};
 
 /// Longest name that is looked at, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 96;
 
-/// Names, normalised, and the rule of their values. A name matches when it ends in one of these; the first wins.
-pub(crate) const ENDINGS: &[(&str, Rule)] = &[
-    ("secretaccesskey", Rule::AwsSecretKey),
-    ("awssecretkey", Rule::AwsSecretKey),
-    ("authorization", Rule::Authorization),
-    ("cookie", Rule::Cookie),
-    ("password", Rule::Password),
-    ("passwordhash", Rule::Password),
-    ("passwordconfirmation", Rule::Password),
-    ("passwordconfirm", Rule::Password),
-    ("passwd", Rule::Password),
-    ("passphrase", Rule::Password),
-    ("passcode", Rule::Password),
-    ("pwd", Rule::Password),
-    ("dbpass", Rule::Password),
-    ("userpass", Rule::Password),
-    ("smtppass", Rule::Password),
-    ("mysqlpass", Rule::Password),
-    ("token", Rule::Token),
-    ("tokenvalue", Rule::Token),
-    ("jwt", Rule::Token),
-    ("sessionid", Rule::Token),
-    ("secret", Rule::Secret),
-    ("secretvalue", Rule::Secret),
-    ("secretkey", Rule::Secret),
-    ("secretkeybase", Rule::Secret),
-    ("apikey", Rule::Secret),
-    ("appkey", Rule::Secret),
-    ("authkey", Rule::Secret),
-    ("accesskey", Rule::Secret),
-    ("accountkey", Rule::Secret),
-    ("sharedaccesskey", Rule::Secret),
-    ("privatekey", Rule::Secret),
-    ("signingkey", Rule::Secret),
-    ("encryptionkey", Rule::Secret),
-    ("masterkey", Rule::Secret),
-    ("subscriptionkey", Rule::Secret),
-    ("licensekey", Rule::Secret),
-    ("storagekey", Rule::Secret),
-    ("servicekey", Rule::Secret),
-    ("hmackey", Rule::Secret),
-    ("sharedkey", Rule::Secret),
-    ("credential", Rule::Secret),
-    ("credentials", Rule::Secret),
-    ("socialsecuritynumber", Rule::UsSsn),
-    ("socialsecurity", Rule::UsSsn),
-    ("phonenumber", Rule::Phone),
-    ("telephone", Rule::Phone),
-    ("mobilenumber", Rule::Phone),
-];
+/// A name, and what its values are.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    name: String,
+    /// Names that end in it count, too.
+    ending: bool,
+    pub(crate) keyed: Keyed,
+}
 
-/// Names that match only in whole: as an ending they would be part of ordinary words.
-pub(crate) const WHOLE: &[(&str, Rule)] = &[
-    ("pass", Rule::Password),
-    ("pw", Rule::Password),
-    ("pin", Rule::Password),
-    ("pincode", Rule::Password),
-    ("otp", Rule::Password),
-    ("cvv", Rule::Password),
-    ("cvc", Rule::Password),
-    ("auth", Rule::Secret),
-    ("ssn", Rule::UsSsn),
-    ("userssn", Rule::UsSsn),
-    ("phone", Rule::Phone),
-    ("mobile", Rule::Phone),
-    ("mobilephone", Rule::Phone),
-    ("homephone", Rule::Phone),
-    ("workphone", Rule::Phone),
-    ("tel", Rule::Phone),
-];
+/// The rule of the values under a name, and what they have to look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keyed {
+    pub(crate) rule: RuleId,
+    pub(crate) value: Value,
+    /// Fewest and most digits.
+    pub(crate) digits: (usize, usize),
+    /// The bare name `token`, which also names the pieces that models read and write.
+    pub(crate) bare_token: bool,
+}
 
-/// Endings that are no secrets although they end in a name of [`ENDINGS`].
-pub(crate) const STOPS: &[&str] = &[
-    "pagetoken",
-    "nexttoken",
-    "continuationtoken",
-    "synctoken",
-    "deltatoken",
-    "progresstoken",
-    "cursortoken",
-    "starttoken",
-    "endtoken",
-    "stoptoken",
-    "eostoken",
-    "bostoken",
-    "padtoken",
-    "unktoken",
-    "masktoken",
-    "septoken",
-    "pertoken",
-    "maxtoken",
-    "hastoken",
-    "publickeytoken",
-    "unexpectedtoken",
-    "forgotpassword",
-    "resetpassword",
-    "haspassword",
-    "showpassword",
-    "requirepassword",
-    "publicaccesskey",
-    "isprivatekey",
-];
+/// All names of a set of rules.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    whole: HashMap<String, Keyed>,
+    /// By their last letter; in the order of precedence.
+    endings: HashMap<u8, Vec<Entry>>,
+    stops: HashMap<u8, Vec<String>>,
+}
 
-/// The rule of the values under this name.
-pub(crate) fn rule_of(name: &[u8]) -> Option<Rule> {
+impl Entry {
+    /// `*` in front: names that end in it, too.
+    pub(crate) fn new(name: &str, rule: RuleId, value: Value, digits: (usize, usize)) -> Entry {
+        let ending = name.starts_with('*');
+        let name = normalised(name.as_bytes()).replace('*', "");
+        Entry { name, ending, keyed: Keyed { rule, value, digits, bare_token: false } }
+    }
+}
+
+impl Names {
+    pub(crate) fn new(entries: Vec<Entry>, stops: Vec<String>) -> Names {
+        let mut names = Names::default();
+        for entry in entries {
+            let Some(last) = entry.name.bytes().last() else { continue };
+            if entry.ending {
+                names.endings.entry(last).or_default().push(entry);
+            } else {
+                names.whole.entry(entry.name).or_insert(entry.keyed);
+            }
+        }
+        for stop in stops {
+            let Some(last) = stop.bytes().last() else { continue };
+            names.stops.entry(last).or_default().push(stop);
+        }
+        names
+    }
+
+    /// The rule of the values under this name.
+    pub(crate) fn keyed(&self, name: &[u8]) -> Option<Keyed> {
+        let mut buffer = [0; NAME_BYTES_MAX];
+        let plain = plain_name(name, &mut buffer)?;
+        let mut end = plain.len();
+        while end > 0 && plain[end - 1].is_ascii_digit() {
+            end -= 1;
+        }
+        let plain = std::str::from_utf8(&plain[..end]).ok()?;
+        let found = match self.whole.get(plain) {
+            Some(keyed) => *keyed,
+            None => self.ending(plain)?,
+        };
+        Some(Keyed { bare_token: plain == "token", ..found })
+    }
+
+    fn ending(&self, plain: &str) -> Option<Keyed> {
+        let last = plain.bytes().last()?;
+        let entry = self.endings.get(&last)?.iter().find(|entry| plain.ends_with(&entry.name))?;
+        let stopped = self.stops.get(&last).is_some_and(|stops| stops.iter().any(|stop| plain.ends_with(stop)));
+        (!stopped).then_some(entry.keyed)
+    }
+}
+
+pub(crate) fn normalised(name: &[u8]) -> String {
+    let mut buffer = [0; NAME_BYTES_MAX];
+    let plain = plain_name(name, &mut buffer).unwrap_or_default();
+    String::from_utf8_lossy(plain).into_owned()
+}
+
+/// None when the name is too long.
+fn plain_name<'b>(name: &[u8], buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b [u8]> {
     if name.len() > NAME_BYTES_MAX {
         return None;
     }
-    let plain = normalised(name);
-    let plain = plain.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    if let Some((_, rule)) = WHOLE.iter().find(|(whole, _)| *whole == plain) {
-        return Some(*rule);
+    let mut length = 0;
+    for byte in name.iter().filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' ')) {
+        buffer[length] = if byte.is_ascii() { byte.to_ascii_lowercase() } else { b'?' };
+        length += 1;
     }
-    let (_, rule) = ENDINGS.iter().find(|(ending, _)| plain.ends_with(ending))?;
-    (!STOPS.iter().any(|stop| plain.ends_with(stop))).then_some(*rule)
-}
-
-/// The bare name `token`, which also names the pieces that models read and write.
-pub(crate) fn is_bare_token(name: &[u8]) -> bool {
-    normalised(name) == "token"
-}
-
-fn normalised(name: &[u8]) -> String {
-    let kept = name.iter().filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' '));
-    kept.map(|byte| if byte.is_ascii() { byte.to_ascii_lowercase() as char } else { '?' }).collect()
+    Some(&buffer[..length])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::rules::Rules;
+
+    fn check(rules: &Rules, name: &str, rule: Option<&str>) {
+        let found = rules.names.keyed(name.as_bytes()).map(|keyed| rules.name(keyed.rule));
+        assert_eq!(found, rule, "{name}");
+    }
 
     #[test]
     fn tells_secret_names_from_their_look_alikes() {
+        let rules = Rules::load(&["keyed".to_owned(), "us".to_owned()], &[]).expect("the packs are whole");
         for (name, rule) in [
-            ("password", Rule::Password),
-            ("DB_PASSWORD", Rule::Password),
-            ("user.pass-word2", Rule::Password),
-            ("clientSecret", Rule::Secret),
-            ("X-Api-Key", Rule::Secret),
-            ("AWS_SECRET_ACCESS_KEY", Rule::AwsSecretKey),
-            ("access_token", Rule::Token),
-            ("Mcp-Session-Id", Rule::Token),
-            ("Set-Cookie", Rule::Cookie),
-            ("Proxy-Authorization", Rule::Authorization),
-            ("ssn", Rule::UsSsn),
+            ("password", "password"),
+            ("DB_PASSWORD", "password"),
+            ("user.pass-word2", "password"),
+            ("clientSecret", "secret"),
+            ("X-Api-Key", "secret"),
+            ("AWS_SECRET_ACCESS_KEY", "aws_secret_key"),
+            ("access_token", "token"),
+            ("Mcp-Session-Id", "token"),
+            ("Set-Cookie", "cookie"),
+            ("Proxy-Authorization", "authorization"),
+            ("ssn", "us_ssn"),
         ] {
-            assert_eq!(rule_of(name.as_bytes()), Some(rule), "{name}");
+            check(&rules, name, Some(rule));
         }
         for name in [
             "max_tokens",
@@ -171,7 +152,7 @@ mod tests {
             "author",
             "",
         ] {
-            assert_eq!(rule_of(name.as_bytes()), None, "{name}");
+            check(&rules, name, None);
         }
     }
 }

@@ -1,41 +1,53 @@
 //! Detectors and masks over bytes and JSON: nothing secret survives, nothing else changes.
 //!
-//! A message that is JSON is walked token by token: strings are unescaped before they are looked at, JSON inside
-//! strings is walked in turn, and only string contents and whole numbers are replaced, so every other byte stays.
-//! Anything else is text. What is found becomes `[REDACTED:<rule>]`; such replacements are left alone when they are met
-//! again, so masking what is masked changes nothing.
-//!
-//! This first engine knows a fixed set of rules. It does not look into base64, does not fold full-width digits or
-//! zero-width characters, and takes the deltas of a model's stream as they come.
+//! Rules are TOML; the built-in ones are packs. A message is not parsed: its escapes are flattened into a view of the
+//! same length, anchors lead to the few places where a rule may match, and each is verified there. Only where something
+//! was found does the structure of the document decide what may be replaced, so that every other byte stays. What is
+//! found becomes `[REDACTED:<rule>]`; such replacements are left alone when they are met again, so masking what is
+//! masked changes nothing.
 //!
 //! This room refuses to do IO, to know what a call is, and to return a value that it found.
 
+use std::sync::{Arc, LazyLock};
+
 use schemas::record::Redaction;
-use sha2::{Digest, Sha256};
 
-use crate::{mask::Mask, rule::Rule, scan::Scanner};
+use crate::{
+    mask::{Mask, Scanner},
+    rules::Rules,
+    work::Work,
+};
 
+mod bytes;
+mod detector;
 mod document;
 mod edit;
 mod escape;
 mod json;
 mod key;
+mod keyed;
 mod mask;
-mod rule;
+mod rules;
 mod scan;
+mod token;
+mod validator;
+mod view;
 mod work;
+
+pub use rules::{Faults, RuleFile};
 
 /// Longest message, in bytes; longer ones are withheld.
 pub const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
 
-/// Part of the rule set's id: grows whenever the same rules find something else.
-const ENGINE_VERSION: u32 = 2;
+/// The packs are part of the program: reading them once is enough.
+static BUILT_IN: LazyLock<Arc<Rules>> =
+    LazyLock::new(|| Arc::new(Rules::load(&[], &[]).expect("the built-in rules are whole: a test says so")));
 
 /// A compiled set of rules. One per process, shared by reference.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Redactor {
+    rules: Arc<Rules>,
     scanner: Scanner,
-    ruleset_id: String,
 }
 
 /// A masked payload and its evidence.
@@ -63,14 +75,32 @@ pub enum Withheld {
 }
 
 impl Redactor {
-    /// The built-in rules.
+    /// All built-in rules.
     pub fn built_in() -> Redactor {
-        Redactor { scanner: Scanner::new(), ruleset_id: ruleset_id() }
+        Redactor { rules: BUILT_IN.clone(), scanner: Scanner::Fast }
+    }
+
+    /// The packs of these names (all, when none is named) and the rules of these files; or all that is wrong with them.
+    pub fn load(packs: &[String], files: &[RuleFile]) -> Result<Redactor, Faults> {
+        if packs.is_empty() && files.is_empty() {
+            return Ok(Redactor::built_in());
+        }
+        Ok(Redactor { rules: Arc::new(Rules::load(packs, files)?), scanner: Scanner::Fast })
+    }
+
+    /// The same rules, one after the other and without anchors: slow, and what the fast scanner is held against.
+    pub fn reference(&self) -> Redactor {
+        Redactor { rules: self.rules.clone(), scanner: Scanner::Reference }
     }
 
     /// `sha256:<hex>` of the canonical rules.
     pub fn ruleset_id(&self) -> &str {
-        &self.ruleset_id
+        &self.rules.id
+    }
+
+    /// How many rules there are.
+    pub fn rule_count(&self) -> usize {
+        self.rules.count()
     }
 
     /// Masks a message: as JSON where it is JSON (same structure out as in), as text otherwise. `field` names the
@@ -78,36 +108,20 @@ impl Redactor {
     pub fn redact(&self, field: &str, body: &[u8]) -> Result<Redacted, Withheld> {
         within_limit(body.len())?;
         let text = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
-        Mask::new(&self.scanner, body.len()).message(field, text)
+        self.mask(body.len()).message(field, text)
     }
 
     /// Masks a short text (a tool's name, an error), never as JSON.
     pub fn redact_text(&self, field: &str, text: &str) -> Result<Redacted, Withheld> {
         within_limit(text.len())?;
-        Mask::new(&self.scanner, text.len()).text(field, text)
+        self.mask(text.len()).text(field, text)
+    }
+
+    fn mask(&self, bytes: usize) -> Mask<'_> {
+        Mask::new(&self.rules, self.scanner, Work::for_bytes(bytes))
     }
 }
 
 fn within_limit(bytes: usize) -> Result<(), Withheld> {
     if bytes > BODY_BYTES_MAX { Err(Withheld::TooLarge(BODY_BYTES_MAX)) } else { Ok(()) }
-}
-
-/// The hash of everything that decides what is found, line by line.
-fn ruleset_id() -> String {
-    let mut canonical = format!("hansard-redact engine {ENGINE_VERSION}\n");
-    for rule in Rule::ALL {
-        canonical += &format!("rule {}: {}\n", rule.name(), rule.promise());
-    }
-    for anchor in scan::anchors() {
-        canonical += &format!("anchor {anchor}\n");
-    }
-    for (name, rule) in key::ENDINGS.iter().chain(key::WHOLE) {
-        canonical += &format!("key {name}: {}\n", rule.name());
-    }
-    for stop in key::STOPS {
-        canonical += &format!("stop {stop}\n");
-    }
-    let digest = Sha256::digest(canonical.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }

@@ -1,45 +1,61 @@
-//! Masking one message: JSON by walking it, text by scanning it, and either again until nothing more is found.
+//! Masking one message: every view of it is scanned; where something was found, the structure says what may be
+//! replaced; and the masked text is looked at again, until there is nothing more to mask.
 //!
-//! Text that holds escapes (a log line with JSON in it, JSON that was cut off) is scanned as it is and once more for
-//! each level of escapes undone, so that no spelling hides a value.
+//! It refuses to parse a message in which nothing was found.
+
+use schemas::record::Redaction;
 
 use crate::{
     Redacted, Withheld,
     document::Walk,
     edit::{self, Edit},
-    escape,
-    rule::{self, Rule},
-    scan::{self, Hit, Scanner},
+    json::{self, DEPTH_MAX},
+    rules::Rules,
+    scan::{self, Hit},
+    token,
+    view::{self, View},
     work::Work,
 };
-use schemas::record::Redaction;
 
-/// Deepest nesting of JSON in strings, and most levels of escapes in text.
-pub(crate) const NESTING_MAX: usize = 8;
 /// Most masked places of one message. With the longest body and the longest pointers, body and evidence together still
 /// fit into one message of the log.
 pub(crate) const REDACTIONS_MAX: usize = 20_000;
 /// How often the masked text is looked at again before the message is withheld.
 const ROUNDS_MAX: usize = 4;
 
+/// Which scanner finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scanner {
+    Fast,
+    Reference,
+}
+
+/// What was found in a text, in its own offsets and in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) hits: Vec<Hit>,
+    /// Names in quotes that announce a secret.
+    pub(crate) names: Vec<usize>,
+}
+
 pub(crate) struct Mask<'m> {
-    scanner: &'m Scanner,
+    rules: &'m Rules,
+    scanner: Scanner,
     work: Work,
 }
 
 impl<'m> Mask<'m> {
-    /// Bytes that the walk looks at beside the scans.
+    pub(crate) fn new(rules: &'m Rules, scanner: Scanner, work: Work) -> Mask<'m> {
+        Mask { rules, scanner, work }
+    }
+
+    pub(crate) fn rules(&self) -> &'m Rules {
+        self.rules
+    }
+
+    /// Bytes that are looked at beside the scans.
     pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Withheld> {
         self.work.spend(bytes)
-    }
-
-    pub(crate) fn new(scanner: &'m Scanner, bytes: usize) -> Mask<'m> {
-        Mask { scanner, work: Work::for_bytes(bytes) }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn with(scanner: &'m Scanner, work: Work) -> Mask<'m> {
-        Mask { scanner, work }
     }
 
     #[cfg(test)]
@@ -49,15 +65,12 @@ impl<'m> Mask<'m> {
 
     /// A message: JSON if it is, text otherwise.
     pub(crate) fn message(&mut self, field: &str, text: &str) -> Result<Redacted, Withheld> {
-        self.settle(field, text, |mask, text| match Walk::new(text, mask, 0).edits()? {
-            Some(edits) => Ok(edits),
-            None => mask.plain(text, 0),
-        })
+        self.settle(field, text, Mask::of_message)
     }
 
     /// A text that is never JSON.
     pub(crate) fn text(&mut self, field: &str, text: &str) -> Result<Redacted, Withheld> {
-        self.settle(field, text, |mask, text| mask.plain(text, 0))
+        self.settle(field, text, Mask::of_text)
     }
 
     /// Masks until the masked text has nothing more to mask: a replacement may bare what its neighbours hid.
@@ -76,96 +89,127 @@ impl<'m> Mask<'m> {
             let masked = edit::apply(text, &edits);
             let more = find(self, &masked)?;
             if more.is_empty() {
-                return Ok(Redacted { text: masked, redactions: evidence(field, &edits) });
+                return Ok(Redacted { text: masked, redactions: self.evidence(field, &edits) });
             }
             edits = edit::merge(edits.clone(), edit::unmask(more, &edits).ok_or(Withheld::Unsettled)?);
         }
         Err(Withheld::Unsettled)
     }
 
-    /// What a JSON string holds: a document of its own, or text.
-    pub(crate) fn inside(&mut self, plain: &str, nesting: usize) -> Result<Vec<Edit>, Withheld> {
-        if matches!(plain.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"')) {
-            if nesting > NESTING_MAX {
-                return Err(Withheld::TooDeep(NESTING_MAX));
+    fn of_message(&mut self, text: &str) -> Result<Vec<Edit>, Withheld> {
+        let marks = self.marks(text)?;
+        let looks_like_json = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"'));
+        if marks.hits.is_empty() && marks.names.is_empty() {
+            return match looks_like_json {
+                true if json::is_too_deep(text) => Err(Withheld::TooDeep(DEPTH_MAX)),
+                true => Ok(Vec::new()),
+                false => self.in_text(text, marks),
+            };
+        }
+        match Walk::new(text, marks.clone(), self, 0).edits()? {
+            Some(edits) => Ok(edits),
+            None => self.in_text(text, marks),
+        }
+    }
+
+    fn of_text(&mut self, text: &str) -> Result<Vec<Edit>, Withheld> {
+        let marks = self.marks(text)?;
+        self.in_text(text, marks)
+    }
+
+    /// Where a text is no JSON, what looks like an escape may be none.
+    fn in_text(&mut self, text: &str, mut marks: Marks) -> Result<Vec<Edit>, Withheld> {
+        if let Some(view) = view::as_written(text) {
+            self.look(&view, &mut marks)?;
+        }
+        let edits = self.edits(text, marks.hits);
+        within_count(edits.len())?;
+        Ok(edits)
+    }
+
+    /// What all views of a text show.
+    fn marks(&mut self, text: &str) -> Result<Marks, Withheld> {
+        let mut marks = Marks::default();
+        let views = view::views(text)?;
+        for view in &views {
+            self.look(view, &mut marks)?;
+        }
+        if let Some(first) = views.first() {
+            self.encoded(first, &mut marks)?;
+        }
+        marks.hits.sort_unstable();
+        marks.names.sort_unstable();
+        marks.names.dedup();
+        Ok(marks)
+    }
+
+    fn look(&mut self, view: &View<'_>, marks: &mut Marks) -> Result<(), Withheld> {
+        let found = match self.scanner {
+            Scanner::Fast => scan::scan(self.rules, &view.bytes, &mut self.work)?,
+            Scanner::Reference => scan::reference::scan(self.rules, &view.bytes),
+        };
+        let in_text = |hit: Hit| {
+            let (start, end) = view.in_text(hit.start, hit.end);
+            Hit { start, end, rule: hit.rule, name: hit.name.map(|at| view.in_text(at, at).0) }
+        };
+        marks.hits.extend(found.hits.into_iter().map(in_text));
+        marks.names.extend(found.names.into_iter().map(|at| view.in_text(at, at).0));
+        Ok(())
+    }
+
+    /// What base64 hides: a find masks the whole run.
+    fn encoded(&mut self, view: &View<'_>, marks: &mut Marks) -> Result<(), Withheld> {
+        for (start, end, plain) in view::base64_runs(&view.bytes) {
+            let found = scan::scan(self.rules, &plain, &mut self.work)?;
+            if let Some(rule) = found.hits.iter().map(|hit| hit.rule).min() {
+                let (start, end) = view.in_text(start, end);
+                marks.hits.push(Hit { start, end, rule, name: None });
             }
-            if let Some(edits) = Walk::new(plain, self, nesting).edits()? {
-                return Ok(edits);
+        }
+        Ok(())
+    }
+
+    /// Hits as edits: disjoint, without the replacements that stand there already, widened to whole characters.
+    pub(crate) fn edits(&self, text: &str, hits: Vec<Hit>) -> Vec<Edit> {
+        if hits.is_empty() {
+            return Vec::new();
+        }
+        let reserved = self.rules.tokens.places(text.as_bytes());
+        let hits = scan::spare(scan::join(hits, self.rules.url_credential), &reserved, text.as_bytes());
+        let edit = |hit: Hit| Edit {
+            start: (0..=hit.start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0),
+            end: (hit.end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len()),
+            replacement: token::plain(self.rules.name(hit.rule)),
+            rule: hit.rule,
+            pointer: String::new(),
+        };
+        hits.into_iter().map(edit).collect()
+    }
+
+    fn evidence(&self, field: &str, edits: &[Edit]) -> Vec<Redaction> {
+        let mut grown = 0_i64;
+        let one = |edit: &Edit| {
+            let (start, end) = (edit.start as i64, edit.end as i64);
+            let masked_start = start + grown;
+            let masked_end = masked_start + edit.replacement.len() as i64;
+            grown = masked_end - end;
+            Redaction {
+                rule: self.rules.name(edit.rule).to_owned(),
+                field: field.to_owned(),
+                pointer: edit.pointer.clone(),
+                action: "redact".to_owned(),
+                start,
+                end,
+                masked_start,
+                masked_end,
+                key_id: None,
             }
-        }
-        self.plain(plain, nesting)
-    }
-
-    /// Text, and what its escapes hide.
-    pub(crate) fn plain(&mut self, text: &str, nesting: usize) -> Result<Vec<Edit>, Withheld> {
-        let hits = self.scanner.scan(text.as_bytes(), &mut self.work)?;
-        within_count(hits.len())?;
-        let edits = edits_of(text, hits);
-        if !escape::hides(text) {
-            return Ok(edits);
-        }
-        let plain = escape::decode(text);
-        if plain == text {
-            return Ok(edits);
-        }
-        if nesting >= NESTING_MAX {
-            return Err(Withheld::TooDeep(NESTING_MAX));
-        }
-        let mut hidden = self.plain(&plain, nesting + 1)?;
-        edit::lift(&mut hidden, text, 0, false);
-        Ok(edit::merge(edits, hidden))
-    }
-
-    /// Hits that are known already, joined with those that the scan finds.
-    pub(crate) fn hits(&mut self, plain: &str, mut known: Vec<Hit>) -> Result<Vec<Edit>, Withheld> {
-        let reserved = self.scanner.reserved(plain.as_bytes());
-        known.extend(self.scanner.scan(plain.as_bytes(), &mut self.work)?);
-        Ok(edits_of(plain, scan::spare(&scan::join(known), &reserved, plain.as_bytes())))
-    }
-
-    /// The rule of an unsigned whole number.
-    pub(crate) fn whole_number(&mut self, digits: &str) -> Result<Option<Rule>, Withheld> {
-        let hits = self.scanner.scan(digits.as_bytes(), &mut self.work)?;
-        let whole = hits.first().filter(|hit| hit.start == 0 && hit.end == digits.len());
-        Ok(whole.map(|hit| hit.rule))
+        };
+        edits.iter().map(one).collect()
     }
 }
 
 /// Tested wherever finds are gathered, so that no body makes more of them than it may have.
 pub(crate) fn within_count(places: usize) -> Result<(), Withheld> {
     if places > REDACTIONS_MAX { Err(Withheld::TooMany(REDACTIONS_MAX)) } else { Ok(()) }
-}
-
-/// Hits as edits, widened to whole characters.
-fn edits_of(text: &str, hits: Vec<Hit>) -> Vec<Edit> {
-    let edit = |hit: Hit| Edit {
-        start: (0..=hit.start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0),
-        end: (hit.end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len()),
-        replacement: rule::token(hit.rule),
-        rule: hit.rule,
-        pointer: String::new(),
-    };
-    hits.into_iter().map(edit).collect()
-}
-
-fn evidence(field: &str, edits: &[Edit]) -> Vec<Redaction> {
-    let mut grown = 0_i64;
-    let one = |edit: &Edit| {
-        let (start, end) = (edit.start as i64, edit.end as i64);
-        let masked_start = start + grown;
-        let masked_end = masked_start + edit.replacement.len() as i64;
-        grown = masked_end - end;
-        Redaction {
-            rule: edit.rule.name().to_owned(),
-            field: field.to_owned(),
-            pointer: edit.pointer.clone(),
-            action: "redact".to_owned(),
-            start,
-            end,
-            masked_start,
-            masked_end,
-            key_id: None,
-        }
-    };
-    edits.iter().map(one).collect()
 }

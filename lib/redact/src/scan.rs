@@ -1,229 +1,274 @@
-//! Finding values in one text: candidates by literal anchors and by the shape of bytes, each then checked where it
-//! stands.
+//! Finding values in one view of a text: candidates by anchors – literals, runs of digits, `@`, `:` – each then
+//! checked where it stands.
 //!
-//! No pattern runs over the whole text: one automaton finds all anchors, one pass finds digits, `@`, `+` and `(`, and
-//! every check looks at a bounded window, so the cost grows with the text and not with what somebody wrote into it.
-//! It refuses to know JSON.
+//! No pattern runs over the whole text, every check looks at a bounded window, and a rule never looks again at what it
+//! has found, so the cost grows with the text and not with what somebody wrote into it. The reference scanner says
+//! what must be found; this one finds the same. It refuses to know JSON.
 
-use std::fmt;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memchr2_iter;
 
 use crate::{
     Withheld,
-    rule::{self, Rule},
+    bytes::{after_escape, run},
+    detector::Look,
+    keyed,
+    rules::{Finder, How, RuleId, Rules, Target},
     work::Work,
 };
 
-mod bytes;
-mod card;
-mod email;
-mod iban;
-mod jwt;
-pub(crate) mod keyed;
-pub(crate) mod number;
-mod pem;
-mod secret;
-mod url;
+pub(crate) mod anchors;
+pub(crate) mod reference;
+pub(crate) mod runs;
 
 /// One find. Ranges are of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hit {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    pub(crate) rule: Rule,
+    pub(crate) rule: RuleId,
+    /// Where the name stands that announced the value.
+    pub(crate) name: Option<usize>,
 }
 
-/// What a check is told besides the place of its candidate, and what it tells besides its find.
-#[derive(Debug, Default)]
-struct Look {
-    /// Everything before is looked at already: the end of the last find of this kind.
-    done: usize,
-    /// Bytes looked at, for the work budget.
-    walked: usize,
-    /// The candidate is none, and no other candidate of this kind before this place is one.
-    none_before: usize,
-}
-
-/// Checks the candidate whose anchor stands at `at`.
-type Check = fn(text: &[u8], at: usize, look: &mut Look) -> Option<Hit>;
-
-/// A kind of candidate: the literals that announce it (found in any case) and its check.
-struct Kind {
-    anchors: &'static [&'static str],
-    check: Check,
-}
-
-const KINDS: &[Kind] = &[
-    Kind { anchors: &[rule::TOKEN_START], check: |_, _, _| None },
-    Kind { anchors: &["-----BEGIN ", "-----END "], check: pem::check },
-    Kind { anchors: &["eyJ"], check: jwt::check },
-    Kind { anchors: &["AKIA", "ASIA"], check: secret::aws },
-    Kind { anchors: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"], check: secret::github },
-    Kind { anchors: &["xox", "xapp-"], check: secret::slack },
-    Kind { anchors: &["sk-"], check: secret::model_key },
-    Kind { anchors: &["bearer "], check: secret::bearer },
-    Kind { anchors: &["://"], check: url::check },
-    Kind {
-        anchors: &[
-            "pass",
-            "pwd",
-            "pw",
-            "pin",
-            "otp",
-            "cvv",
-            "cvc",
-            "token",
-            "jwt",
-            "sessionid",
-            "session_id",
-            "session-id",
-            "secret",
-            "key",
-            "auth",
-            "cookie",
-            "credential",
-            "ssn",
-            "security",
-            "phone",
-            "mobile",
-            "tel",
-        ],
-        check: keyed::check,
-    },
-];
-
-/// Index of the reserved replacements in [`KINDS`].
-const RESERVED: usize = 0;
-
-/// The compiled anchors.
-pub(crate) struct Scanner {
-    anchors: AhoCorasick,
-    /// The kind of each anchor.
-    kinds: Vec<usize>,
-}
-
-impl Scanner {
-    pub(crate) fn new() -> Scanner {
-        let literals = KINDS.iter().flat_map(|kind| kind.anchors);
-        let anchors = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(literals)
-            .expect("the anchors are few and short");
-        let kinds = KINDS.iter().enumerate().flat_map(|(at, kind)| vec![at; kind.anchors.len()]).collect();
-        Scanner { anchors, kinds }
-    }
-
-    /// All finds in `text`: disjoint, in order, and none within a replacement of ours.
-    pub(crate) fn scan(&self, text: &[u8], work: &mut Work) -> Result<Vec<Hit>, Withheld> {
-        work.spend(text.len())?;
-        let (mut hits, mut reserved) = (Vec::new(), Vec::new());
-        self.anchored(text, work, &mut hits, &mut reserved)?;
-        shaped(text, work, &mut hits)?;
-        Ok(if hits.is_empty() { hits } else { spare(&join(hits), &reserved, text) })
-    }
-
-    fn anchored(
-        &self,
-        text: &[u8],
-        work: &mut Work,
-        hits: &mut Vec<Hit>,
-        reserved: &mut Vec<(usize, usize)>,
-    ) -> Result<(), Withheld> {
-        // A candidate inside the last find of its own kind tells nothing new, nor does one in a run that is known to
-        // hold none; without this, repeats cost a square.
-        let mut done = [0; KINDS.len()];
-        for anchor in self.anchors.find_overlapping_iter(text) {
-            let (kind, at) = (self.kinds[anchor.pattern().as_usize()], anchor.start());
-            if at < done[kind] {
-                continue;
-            }
-            if kind == RESERVED {
-                reserved.extend(rule::token_end(text, at).map(|end| (at, end)));
-                continue;
-            }
-            let mut look = Look { done: done[kind], ..Look::default() };
-            let hit = (KINDS[kind].check)(text, at, &mut look);
-            let found = hit.map_or(0, |hit| hit.end - hit.start);
-            work.spend(CANDIDATE_COST + look.walked.max(found))?;
-            done[kind] = hit.map_or(look.none_before, |hit| hit.end).max(done[kind]);
-            hits.extend(hit);
-        }
-        Ok(())
-    }
-}
-
-impl Scanner {
-    /// The replacements that stand in the text already.
-    pub(crate) fn reserved(&self, text: &[u8]) -> Vec<(usize, usize)> {
-        let found =
-            self.anchors.find_overlapping_iter(text).filter(|found| self.kinds[found.pattern().as_usize()] == RESERVED);
-        found.filter_map(|found| Some((found.start(), rule::token_end(text, found.start())?))).collect()
-    }
+/// What a scan finds: in no order, and overlapping.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) hits: Vec<Hit>,
+    /// Names in quotes that announce a secret: whether the next thing is its value, only the structure tells.
+    pub(crate) names: Vec<usize>,
 }
 
 /// What one candidate costs of the work budget, in bytes.
 const CANDIDATE_COST: usize = 16;
 
-impl fmt::Debug for Scanner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scanner").field("anchors", &self.kinds.len()).finish_non_exhaustive()
+/// All finds in a view.
+pub(crate) fn scan(rules: &Rules, text: &[u8], work: &mut Work) -> Result<Found, Withheld> {
+    work.spend(text.len())?;
+    let mut scan = Scan { rules, text, work, found: Found::default(), done: vec![0; rules.finders.len() + 1] };
+    scan.literals()?;
+    scan.digits()?;
+    scan.signs()?;
+    Ok(scan.found)
+}
+
+struct Scan<'s> {
+    rules: &'s Rules,
+    text: &'s [u8],
+    work: &'s mut Work,
+    found: Found,
+    /// What lies before is looked at already: of each finder, and of the names.
+    done: Vec<usize>,
+}
+
+impl Scan<'_> {
+    fn literals(&mut self) -> Result<(), Withheld> {
+        let rules = self.rules;
+        rules.literals.each(self.text, |at, length, target| match target {
+            Target::Finder(finder) => self.candidate(finder, at),
+            Target::Keyword(finder) if is_keyword(self.text, at, length) => self.after_keyword(finder, at + length),
+            Target::Keyword(_) => Ok(()),
+            Target::Name => self.name(at),
+        })
     }
-}
 
-/// The anchors in order, for the rule set's id.
-pub(crate) fn anchors() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().flat_map(|kind| kind.anchors.iter().copied())
-}
-
-/// Finds by the shape of bytes: numbers and e-mail addresses.
-fn shaped(text: &[u8], work: &mut Work, hits: &mut Vec<Hit>) -> Result<(), Withheld> {
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'0'..=b'9' => {
-                work.spend(CANDIDATE_COST)?;
-                let end = bytes::run(text, at, |byte| byte.is_ascii_digit());
-                hits.extend(at_digits(text, at, end));
-                at = end;
-                continue;
-            }
-            b'@' => {
-                work.spend(CANDIDATE_COST)?;
-                hits.extend(email::check(text, at));
-            }
-            b'+' | b'(' => {
-                work.spend(CANDIDATE_COST)?;
-                hits.extend(number::phone(text, at));
-            }
-            _ => {}
+    fn candidate(&mut self, finder: usize, at: usize) -> Result<(), Withheld> {
+        if at < self.done[finder] {
+            return Ok(());
         }
-        at += 1;
+        let tried = &self.rules.finders[finder];
+        let outcome = tried.try_at(self.text, at, self.done[finder]);
+        self.work.spend(CANDIDATE_COST + outcome.walked)?;
+        self.done[finder] = outcome.resume;
+        self.found.hits.extend(outcome.hit);
+        Ok(())
     }
-    Ok(())
+
+    /// Candidates that begin at most `within` bytes behind a keyword.
+    fn after_keyword(&mut self, finder: usize, from: usize) -> Result<(), Withheld> {
+        let tried = &self.rules.finders[finder];
+        let How::Pattern(pattern) = &tried.how else { return Ok(()) };
+        let last = (from + tried.within).min(self.text.len());
+        let to = (last + pattern.bytes_max()).min(self.text.len());
+        loop {
+            let from = from.max(self.done[finder]);
+            if from > last {
+                return Ok(());
+            }
+            self.work.spend(to - from)?;
+            match pattern.next(self.text, from, to).filter(|at| *at <= last) {
+                Some(at) => self.candidate(finder, at)?,
+                None => self.done[finder] = last + 1,
+            }
+        }
+    }
+
+    fn name(&mut self, at: usize) -> Result<(), Withheld> {
+        let names = self.rules.finders.len();
+        if at < self.done[names] {
+            return Ok(());
+        }
+        let outcome = keyed::check(self.rules, self.text, at);
+        self.work.spend(CANDIDATE_COST + outcome.walked)?;
+        self.done[names] = outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1));
+        if outcome.quoted_name && self.found.names.last() != Some(&outcome.name_at) {
+            self.found.names.push(outcome.name_at);
+        }
+        self.found.hits.extend(outcome.hit);
+        Ok(())
+    }
+
+    /// Every run of digits, by its length.
+    fn digits(&mut self) -> Result<(), Withheld> {
+        let rules = self.rules;
+        let mut at = 0;
+        while let Some(start) = next_digit(self.text, at) {
+            let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
+            let behind = self.text.get(end).copied().unwrap_or_default();
+            // After a written escape, the letter before is none.
+            let before = start.checked_sub(1).map_or(0, |place| self.text[place]);
+            let escaped = matches!(before, b'n' | b'r' | b't') && after_escape(self.text, start);
+            for way in rules.runs.ways(end - start, (!escaped).then_some(before), behind) {
+                if start >= way.lead {
+                    self.candidate(way.finder, start - way.lead)?;
+                }
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn signs(&mut self) -> Result<(), Withheld> {
+        let rules = self.rules;
+        if !rules.at_sign.is_empty() || !rules.colon.is_empty() {
+            for at in memchr2_iter(b'@', b':', self.text) {
+                let finders = if self.text[at] == b'@' { &rules.at_sign } else { &rules.colon };
+                self.candidates(finders, at)?;
+            }
+        }
+        if !rules.hyphen.is_empty() || !rules.dot.is_empty() {
+            for at in memchr2_iter(b'-', b'.', self.text) {
+                let finders = if self.text[at] == b'-' { &rules.hyphen } else { &rules.dot };
+                self.candidates(finders, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn candidates(&mut self, finders: &[usize], at: usize) -> Result<(), Withheld> {
+        finders.iter().try_for_each(|finder| self.candidate(*finder, at))
+    }
 }
 
-fn at_digits(text: &[u8], at: usize, end: usize) -> impl Iterator<Item = Hit> {
-    let found = [
-        card::check(text, at),
-        iban::check(text, at, end),
-        number::ssn(text, at, end),
-        number::phone(text, at),
-        number::ipv4(text, at, end),
-    ];
-    found.into_iter().flatten()
+/// The next digit from `at` on.
+fn next_digit(text: &[u8], at: usize) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let mut chunks = rest.chunks_exact(8);
+    let mut gone = at;
+    for chunk in &mut chunks {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default()) ^ 0x3030_3030_3030_3030;
+        // Of each byte, the high bit stays clear only in a digit.
+        let others = ((word & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | word;
+        let digits = !others & 0x8080_8080_8080_8080;
+        if digits != 0 {
+            return Some(gone + digits.trailing_zeros() as usize / 8);
+        }
+        gone += 8;
+    }
+    chunks.remainder().iter().position(u8::is_ascii_digit).map(|place| gone + place)
+}
+
+/// What trying a candidate gave.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) hit: Option<Hit>,
+    /// No candidate of this finder before this place is to be tried.
+    pub(crate) resume: usize,
+    /// Bytes looked at.
+    pub(crate) walked: usize,
+}
+
+impl Finder {
+    /// Tries the candidate at `at`; everything before `done` is looked at already.
+    pub(crate) fn try_at(&self, text: &[u8], at: usize, done: usize) -> Outcome {
+        let none = |resume: usize, walked| Outcome { hit: None, resume, walked };
+        let (start, end, resume, walked) = match &self.how {
+            How::Detector(detector) => {
+                let mut look = Look { done, ..Look::default() };
+                let found = (detector.check)(text, at, &mut look);
+                let resume = look.none_before.max(at + 1);
+                let Some((start, end)) = found else { return none(resume, look.walked) };
+                (start, end, resume.max(end), look.walked.max(end - start))
+            }
+            How::Pattern(pattern) => {
+                if self.barred_left(text, at) {
+                    return none(at + 1, 0);
+                }
+                let Some(found) = pattern.at(text, at) else { return none(at + 1, 0) };
+                // A refused run is refused as a whole: its parts are no better.
+                let refused = if pattern.has_tail() { found.end } else { at + 1 };
+                let walked = found.end - at;
+                let (start, end) = found.masked;
+                if !self.has_keyword(text, at) {
+                    return none(at + 1, walked);
+                }
+                if !self.accepts(text, start, end) {
+                    return none(refused, walked);
+                }
+                (start, end, found.end, walked)
+            }
+        };
+        if self.allow.has(&text[start..end]) {
+            return none(resume, walked);
+        }
+        Outcome { hit: Some(Hit { start, end, rule: self.rule, name: None }), resume, walked }
+    }
+
+    fn barred_left(&self, text: &[u8], at: usize) -> bool {
+        let Some(left) = &self.left else { return false };
+        crate::bytes::before(text, at).is_some_and(|byte| left.has(byte)) && !crate::bytes::after_escape(text, at)
+    }
+
+    fn accepts(&self, text: &[u8], start: usize, end: usize) -> bool {
+        let barred = self.right.as_ref().is_some_and(|right| text.get(end).is_some_and(|byte| right.has(*byte)));
+        !barred && self.validators.iter().all(|validator| validator.accepts(&text[start..end]))
+    }
+
+    /// Is one of the keywords before the find, and none of those that exclude it?
+    fn has_keyword(&self, text: &[u8], start: usize) -> bool {
+        if self.keywords.is_empty() && self.exclude_keywords.is_empty() {
+            return true;
+        }
+        let among = |words: &[String]| words.iter().any(|word| self.word_before(text, start, word));
+        (self.keywords.is_empty() || among(&self.keywords)) && !among(&self.exclude_keywords)
+    }
+
+    fn word_before(&self, text: &[u8], start: usize, word: &str) -> bool {
+        let from = start.saturating_sub(self.within + word.len());
+        (from..start.saturating_sub(word.len() - 1)).any(|at| {
+            text[at..at + word.len()].eq_ignore_ascii_case(word.as_bytes()) && is_keyword(text, at, word.len())
+        })
+    }
+}
+
+/// Longest keyword that counts only as a whole word, in bytes; longer ones may go on, as in `Steueridentifikation`.
+const WHOLE_WORD_MAX: usize = 4;
+
+/// A keyword begins a word, and a short one ends it.
+fn is_keyword(text: &[u8], at: usize, length: usize) -> bool {
+    let letter = |place: usize| text.get(place).is_some_and(u8::is_ascii_alphabetic);
+    let goes_on = length <= WHOLE_WORD_MAX && letter(at + length - 1) && letter(at + length);
+    !(letter(at) && at > 0 && letter(at - 1)) && !goes_on
 }
 
 /// Overlapping finds become one, under the rule that comes first.
-pub(crate) fn join(mut hits: Vec<Hit>) -> Vec<Hit> {
+pub(crate) fn join(mut hits: Vec<Hit>, url_credential: Option<RuleId>) -> Vec<Hit> {
     hits.sort_unstable_by_key(|hit| (hit.start, hit.rule));
     let mut joined: Vec<Hit> = Vec::with_capacity(hits.len());
     for hit in hits {
         match joined.last_mut() {
             Some(last) if hit.start < last.end => {
                 // `user:secret@host.example`: what follows the password only looks like an address.
-                if last.rule == Rule::UrlCredential && hit.rule == Rule::Email && hit.start >= last.start {
+                if Some(last.rule) == url_credential && hit.end > last.end && hit.rule > last.rule {
                     continue;
                 }
                 last.end = last.end.max(hit.end);
@@ -236,9 +281,9 @@ pub(crate) fn join(mut hits: Vec<Hit>) -> Vec<Hit> {
 }
 
 /// Takes the replacements that are in the text already out of the finds.
-pub(crate) fn spare(hits: &[Hit], reserved: &[(usize, usize)], text: &[u8]) -> Vec<Hit> {
+pub(crate) fn spare(hits: Vec<Hit>, reserved: &[(usize, usize)], text: &[u8]) -> Vec<Hit> {
     if reserved.is_empty() {
-        return hits.to_vec();
+        return hits;
     }
     let mut spared = Vec::with_capacity(hits.len());
     let mut from = 0;
@@ -251,20 +296,20 @@ pub(crate) fn spare(hits: &[Hit], reserved: &[(usize, usize)], text: &[u8]) -> V
         let mut cut = false;
         for (begin, end) in inside {
             cut = true;
-            spared.extend(piece(start, *begin, hit.rule, text));
+            spared.extend(piece(start, *begin, hit, text));
             start = *end;
         }
         if cut {
-            spared.extend(piece(start, hit.end, hit.rule, text));
+            spared.extend(piece(start, hit.end, hit, text));
         } else {
-            spared.push(*hit);
+            spared.push(hit);
         }
     }
     spared
 }
 
 /// What is left beside a replacement, unless it is only punctuation.
-fn piece(start: usize, end: usize, rule: Rule, text: &[u8]) -> Option<Hit> {
+fn piece(start: usize, end: usize, hit: Hit, text: &[u8]) -> Option<Hit> {
     let tells = text.get(start..end)?.iter().any(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
-    tells.then_some(Hit { start, end, rule })
+    tells.then_some(Hit { start, end, ..hit })
 }

@@ -75,7 +75,7 @@ impl World {
         let deps = masker::Deps {
             bus: self.faulty.clone(),
             opener: Arc::new(Opener::new(vec![PrivateKey::from_text(&self.key).expect("a key")])),
-            redactor: Arc::new(redact::Redactor::built_in()),
+            redactor: tokio::sync::watch::channel(Arc::new(redact::Redactor::built_in())).1,
             identity_key: [7; 32],
             clock: Arc::new(move || Timestamp(now_us.load(Ordering::Relaxed))),
             ready: self.ready.clone(),

@@ -4,13 +4,12 @@
 //! In plain text a name may be prose or code, so an unquoted value has to look like one. In JSON the name is a key and
 //! the value is known, so nearly everything counts.
 
-use super::{
-    Hit, Look,
-    bytes::{before, run, run_back},
-};
 use crate::{
-    key::{self, NAME_BYTES_MAX},
-    rule::Rule,
+    bytes::{before, run, run_back},
+    key::{Keyed, NAME_BYTES_MAX},
+    rules::{Rules, Value},
+    scan::Hit,
+    view::quote_width,
 };
 
 /// Longest value that must be a number, in bytes. Other values end where they end: what was found is not looked at again.
@@ -19,6 +18,10 @@ const NUMBER_BYTES_MAX: usize = 64;
 const SPACES_MAX: usize = 8;
 /// Longest placeholder, in bytes; what is longer is a value.
 const PLACEHOLDER_BYTES_MAX: usize = 128;
+/// Longest number of a document or a person, in bytes.
+const ID_BYTES_MAX: usize = 40;
+/// Most white space between a quoted name and its value.
+const WHITE_SPACE_MAX: usize = 256;
 /// Shortest value of a bare `token` in JSON; shorter ones are the pieces that models count.
 const BARE_TOKEN_MIN: usize = 6;
 
@@ -32,47 +35,95 @@ struct Link {
     /// `==`, `<name>`: only a quoted value, only up to `<`.
     quoted_only: bool,
     element: bool,
+    quoted_name: bool,
+}
+
+/// What an anchor of a name led to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) hit: Option<Hit>,
+    /// The name is all that stands in its quotes: it may be a key, or announce what comes next.
+    pub(crate) quoted_name: bool,
+    pub(crate) name_at: usize,
+    /// Bytes looked at.
+    pub(crate) walked: usize,
 }
 
 /// `at` is somewhere in the name.
-pub(super) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
-    let start = run_back(text, at, NAME_BYTES_MAX, is_name);
+pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
+    let mut outcome = Outcome::default();
     let end = run(&text[..text.len().min(at + NAME_BYTES_MAX)], at, is_name);
-    let rule = rule_at(text, start, end)?;
-    let link = link(text, start, end)?;
-    let (from, to, quoted) = value(text, &link, rule)?;
-    look.walked = to - start;
-    let (from, to) = trim(text, from, to, rule);
-    let value = text.get(from..to)?;
-    let counts = if quoted { counts_quoted(rule, value) } else { counts_bare(text, to, rule, value, link.tight) };
-    (counts && !is_placeholder(value)).then_some(Hit { start: from, end: to, rule })
+    let Some(follows) = text.get(end).copied() else { return outcome };
+    outcome.walked = end - at;
+    if is_json_quote(follows) {
+        let start = run_back(text, at, NAME_BYTES_MAX, |byte| !is_json_quote(byte) && byte != b'\n');
+        let opened = before(text, start).is_some_and(is_json_quote);
+        outcome.quoted_name = opened && rules.names.keyed(&text[start..end]).is_some();
+        outcome.name_at = start;
+    } else if !may_link(text, end, follows) {
+        return outcome;
+    }
+    let start = run_back(text, at, NAME_BYTES_MAX, is_name);
+    outcome.hit = hit(rules, text, start, end);
+    outcome.walked += outcome.hit.map_or(0, |hit| hit.end - start);
+    if let Some(hit) = &mut outcome.hit {
+        hit.name = Some(start);
+    }
+    outcome
 }
 
-/// The part of a JSON string under a key of `rule` that is to be masked.
-pub(crate) fn in_json(name: &[u8], rule: Rule, value: &[u8]) -> Option<(usize, usize)> {
-    let (from, to) = trim(value, 0, value.len(), rule);
+/// Most words that hold an anchor are prose: they are followed by no separator and are no flag.
+fn may_link(text: &[u8], end: usize, follows: u8) -> bool {
+    match follows {
+        b'=' | b':' | b'>' | b'\'' | b'`' => true,
+        b' ' | b'\t' => {
+            let next = skip_spaces(text, end);
+            let name = run_back(text, end, NAME_BYTES_MAX, is_name);
+            matches!(text.get(next), Some(b'=' | b':')) || text[name..].starts_with(b"--")
+        }
+        _ => false,
+    }
+}
+
+fn hit(rules: &Rules, text: &[u8], start: usize, end: usize) -> Option<Hit> {
+    let link = link(text, start, end)?;
+    let keyed = keyed_at(rules, text, start, end)?;
+    let (from, to, quoted) = value(rules, text, &link, keyed)?;
+    let (from, to) = trim(text, from, to, keyed.value);
+    let value = text.get(from..to)?;
+    let counts = match (quoted, link.quoted_name) {
+        (true, true) => in_json(keyed, value).is_some() || counts_quoted(keyed, value),
+        (true, false) => counts_quoted(keyed, value),
+        (false, _) => counts_bare(text, to, keyed, value, link.tight),
+    };
+    (counts && !is_placeholder(value)).then_some(Hit { start: from, end: to, rule: keyed.rule, name: None })
+}
+
+/// The part of a JSON string under a name that is to be masked.
+pub(crate) fn in_json(keyed: Keyed, value: &[u8]) -> Option<(usize, usize)> {
+    let (from, to) = trim(value, 0, value.len(), keyed.value);
     let kept = value.get(from..to)?;
-    let piece = key::is_bare_token(name) && (kept.len() < BARE_TOKEN_MIN || is_prose(kept));
-    let counts = !piece && counts_as_number(rule, kept) && !kept.is_empty() && !is_placeholder(kept);
+    let piece = keyed.bare_token && (kept.len() < BARE_TOKEN_MIN || is_prose(kept));
+    let counts = !piece && fits(keyed, kept) && !kept.is_empty() && !is_placeholder(kept);
     counts.then_some((from, to))
 }
 
-/// A bare number under a key of `rule`.
-pub(crate) fn number_in_json(name: &[u8], rule: Rule, digits: &[u8]) -> bool {
-    let piece = key::is_bare_token(name) && digits.len() < BARE_TOKEN_MIN;
-    !piece && counts_as_number(rule, digits)
+/// A bare number under a name.
+pub(crate) fn number_in_json(keyed: Keyed, digits: &[u8]) -> bool {
+    let piece = keyed.bare_token && digits.len() < BARE_TOKEN_MIN;
+    !piece && fits(keyed, digits)
 }
 
-/// The rule that a command line's flag announces for the argument after it: `--password`.
-pub(crate) fn flag(argument: &[u8]) -> Option<Rule> {
+/// What a command line's flag announces for the argument after it: `--password`.
+pub(crate) fn flag(rules: &Rules, argument: &[u8]) -> Option<Keyed> {
     let name = argument.strip_prefix(b"--")?;
-    name.iter().all(|byte| is_name(*byte)).then(|| key::rule_of(name)).flatten()
+    name.iter().all(|byte| is_name(*byte)).then(|| rules.names.keyed(name)).flatten()
 }
 
-fn rule_at(text: &[u8], start: usize, end: usize) -> Option<Rule> {
+fn keyed_at(rules: &Rules, text: &[u8], start: usize, end: usize) -> Option<Keyed> {
     let name = &text[start..end];
-    if let Some(rule) = key::rule_of(name) {
-        return Some(rule);
+    if let Some(keyed) = rules.names.keyed(name) {
+        return Some(keyed);
     }
     // `API key: …`, `social security number: …`: the name is two words.
     let gap = (before(text, start) == Some(b' ')).then(|| start - 1)?;
@@ -80,15 +131,17 @@ fn rule_at(text: &[u8], start: usize, end: usize) -> Option<Rule> {
     if word == gap || !name.iter().all(u8::is_ascii_alphabetic) {
         return None;
     }
-    key::rule_of(&text[word..end])
+    rules.names.keyed(&text[word..end])
 }
 
 fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
     let mut at = end;
-    if text.get(at).is_some_and(|byte| is_quote(*byte)) {
-        at += 1;
+    let quoted_name = text.get(at).copied().and_then(quote_width);
+    if let Some(width) = quoted_name {
+        at += width;
         at += usize::from(text.get(at) == Some(&b']'));
     }
+    let quoted_name = quoted_name.is_some();
     let spaced = skip_spaces(text, at);
     let (separator, quoted_only) = match (text.get(spaced)?, text.get(spaced + 1)) {
         (b'=', Some(b'>')) | (b':', Some(b'=')) => (2, false),
@@ -101,6 +154,7 @@ fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
                 tight: true,
                 quoted_only: false,
                 element: true,
+                quoted_name,
             });
         }
         _ => {
@@ -113,66 +167,79 @@ fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
                 tight: true,
                 quoted_only: false,
                 element: false,
+                quoted_name,
             });
         }
     };
-    let value = skip_spaces(text, spaced + separator);
+    let mut value = skip_spaces(text, spaced + separator);
+    if quoted_name {
+        let window = &text[..text.len().min(value + WHITE_SPACE_MAX)];
+        value = run(window, value, |byte| byte.is_ascii_whitespace());
+    }
     let tight = spaced == end && value == spaced + 1 && text[spaced] == b'=';
     let environment = tight && starts_line(text, start);
-    Some(Link { value, environment, tight, quoted_only, element: false })
+    Some(Link { value, environment, tight, quoted_only, element: false, quoted_name })
 }
 
 /// The range of the value, and whether it was in quotes.
-fn value(text: &[u8], link: &Link, rule: Rule) -> Option<(usize, usize, bool)> {
-    let longest = if matches!(rule, Rule::UsSsn | Rule::Phone) { NUMBER_BYTES_MAX } else { text.len() };
+fn value(rules: &Rules, text: &[u8], link: &Link, keyed: Keyed) -> Option<(usize, usize, bool)> {
+    let longest = if keyed.value == Value::Digits { NUMBER_BYTES_MAX } else { text.len() };
     let window = &text[..text.len().min(link.value.saturating_add(longest))];
     let first = *window.get(link.value)?;
-    if is_quote(first) {
-        return Some((link.value + 1, closing(window, link.value + 1, first), true));
+    if let Some(width) = quote_width(first) {
+        let start = link.value + width;
+        return Some((start, closing(window, start, first, link.quoted_name), true));
     }
     if link.quoted_only {
         return None;
     }
-    let stops: &[u8] = match rule {
+    let stops: &[u8] = match keyed.value {
         _ if link.element => b"<\n",
-        Rule::Authorization | Rule::Cookie => b"\n\r\"'`",
+        Value::Authorization | Value::Line => b"\n\r\"'`",
         _ if link.environment => b" \t\n\r\"'`",
         _ => b" \t\n\r\"'`,;&<>()[]{}|",
     };
     // A replacement of ours stands for a value, brackets and all.
     let mut end = link.value;
     loop {
-        end = run(window, end, |byte| !stops.contains(&byte));
-        match crate::rule::token_end(window, end.min(window.len().saturating_sub(1))) {
-            Some(after) if window.get(end) == Some(&b'[') => end = after,
-            _ => return Some((link.value, end, false)),
+        end = run(window, end, |byte| !stops.contains(&byte) && byte < 0xf8);
+        match rules.tokens.end(window, end) {
+            Some(after) => end = after,
+            None => return Some((link.value, end, false)),
         }
     }
 }
 
-/// Where the quoted value ends: at its quote, or with the line when it was cut off.
-fn closing(text: &[u8], start: usize, quote: u8) -> usize {
+/// Where the quoted value ends: at its quote, or where it was cut off – with the line, or with the string around.
+fn closing(text: &[u8], start: usize, quote: u8, in_json: bool) -> usize {
     let mut at = start;
     while let Some(byte) = text.get(at) {
-        match byte {
+        match *byte {
             b'\\' if at + 1 < text.len() => at += 2,
-            b'\n' => return at,
-            _ if *byte == quote => return at,
+            byte if byte == quote => return at,
+            b'\n' if !in_json => return at,
+            b'"' if is_json_quote(quote) || ends_string(text, at) => return at,
+            byte @ 0xf8.. if is_json_quote(quote) && quote != b'"' && byte < quote => return at,
             _ => at += 1,
         }
     }
     at.min(text.len())
 }
 
+/// Does the quote at `at` end a JSON string, rather than stand in one?
+fn ends_string(text: &[u8], at: usize) -> bool {
+    text.get(at + 1).is_none_or(|byte| b",}]:\n".contains(byte))
+}
+
 /// Takes the spaces off, and the scheme of an authorization.
-fn trim(text: &[u8], mut from: usize, mut to: usize, rule: Rule) -> (usize, usize) {
+fn trim(text: &[u8], mut from: usize, mut to: usize, value: Value) -> (usize, usize) {
     while to > from && text[to - 1].is_ascii_whitespace() {
         to -= 1;
     }
     while from < to && text[from].is_ascii_whitespace() {
         from += 1;
     }
-    if matches!(rule, Rule::Authorization | Rule::Token | Rule::Secret) {
+    if matches!(value, Value::Authorization | Value::Token | Value::Secret) {
         let word = run(&text[..to], from, |byte| byte.is_ascii_alphabetic());
         let scheme = text[from..word].to_ascii_lowercase();
         let known = matches!(scheme.as_slice(), b"bearer" | b"basic" | b"token" | b"digest" | b"negotiate" | b"apikey");
@@ -183,32 +250,37 @@ fn trim(text: &[u8], mut from: usize, mut to: usize, rule: Rule) -> (usize, usiz
     (from, to)
 }
 
-fn counts_quoted(rule: Rule, value: &[u8]) -> bool {
-    let shortest = if matches!(rule, Rule::Token | Rule::Secret) { 4 } else { 1 };
-    value.len() >= shortest && counts_as_number(rule, value)
+fn counts_quoted(keyed: Keyed, value: &[u8]) -> bool {
+    let shortest = if matches!(keyed.value, Value::Token | Value::Secret) { 4 } else { 1 };
+    value.len() >= shortest && fits(keyed, value)
 }
 
-fn counts_bare(text: &[u8], end: usize, rule: Rule, value: &[u8], tight: bool) -> bool {
-    if value.is_empty() || !counts_as_number(rule, value) || is_word_of_code(text, end, value) {
+fn counts_bare(text: &[u8], end: usize, keyed: Keyed, value: &[u8], tight: bool) -> bool {
+    if value.is_empty() || !fits(keyed, value) || is_word_of_code(text, end, value) {
         return false;
     }
-    match rule {
-        Rule::Authorization | Rule::Cookie => value.len() >= 4,
-        Rule::UsSsn | Rule::Phone => true,
-        Rule::Password if tight => true,
-        Rule::Password => value.len() >= 4 && (tells(value) || ends_line(text, end)),
+    match keyed.value {
+        Value::Authorization | Value::Line => value.len() >= 4,
+        Value::Digits | Value::Id => true,
+        Value::Password if tight => true,
+        Value::Password => value.len() >= 4 && (tells(value) || ends_line(text, end)),
         _ if tight => value.len() >= 4,
         _ => value.len() >= 6 && tells(value),
     }
 }
 
-/// Social security and phone numbers are numbers; every other value may be anything.
-fn counts_as_number(rule: Rule, value: &[u8]) -> bool {
+/// Some values have a shape; every other one may be anything.
+fn fits(keyed: Keyed, value: &[u8]) -> bool {
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     let others = value.len() - digits;
-    match rule {
-        Rule::UsSsn => digits == 9 && others <= 4,
-        Rule::Phone => (7..=15).contains(&digits) && others <= 10,
+    let (least, most) = keyed.digits;
+    match keyed.value {
+        // Numbers of one length stand with few separators; phones may have words beside them.
+        Value::Digits => (least..=most).contains(&digits) && others <= if least == most { 4 } else { 10 },
+        Value::Id => {
+            let plain = value.iter().all(|byte| byte.is_ascii_alphanumeric() || b" -./".contains(byte));
+            plain && (4..=ID_BYTES_MAX).contains(&value.len()) && digits >= 3
+        }
         _ => true,
     }
 }
@@ -283,12 +355,12 @@ fn is_word_of_code(text: &[u8], end: usize, value: &[u8]) -> bool {
 fn starts_line(text: &[u8], start: usize) -> bool {
     let word = run_back(text, start, 16, |byte| byte == b' ' || byte == b'\t');
     let line = if text[..word].ends_with(b"export") { word - b"export".len() } else { word };
-    line == 0 || text[line - 1] == b'\n'
+    line == 0 || text[line - 1] == b'\n' || is_json_quote(text[line - 1])
 }
 
 fn ends_line(text: &[u8], end: usize) -> bool {
     let at = skip_spaces(text, end);
-    text.get(at).is_none_or(|byte| b"\n\r\"'`\\;,}]".contains(byte))
+    text.get(at).is_none_or(|byte| b"\n\r\"'`\\;,}]".contains(byte) || is_json_quote(*byte))
 }
 
 fn skip_spaces(text: &[u8], at: usize) -> usize {
@@ -299,6 +371,7 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-fn is_quote(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\'' | b'`')
+/// The quote of a JSON string, of any depth.
+fn is_json_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | 0xf8..)
 }

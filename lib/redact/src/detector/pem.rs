@@ -2,11 +2,8 @@
 //!
 //! Certificates and public keys stay. Line ends may be real or written as `\n`.
 
-use super::{
-    Hit, Look,
-    bytes::{run, starts},
-};
-use crate::rule::Rule;
+use super::Look;
+use crate::bytes::{run, starts};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -15,14 +12,14 @@ const LABEL_BYTES_MAX: usize = 48;
 /// Shortest line that is taken for key material where the other end of the block is missing.
 const LINE_BYTES_MIN: usize = 16;
 
-pub(super) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
+pub(crate) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)> {
     if starts(text, at, BEGIN) {
         let body = header_end(text, at + BEGIN.len())?;
-        return Some(Hit { start: at, end: block_end(text, body), rule: Rule::PrivateKey });
+        return Some((at, block_end(text, body)));
     }
     let end = header_end(text, at + END.len()).filter(|_| starts(text, at, END))?;
     let start = lines_back(text, at, look.done);
-    (start < at).then_some(Hit { start, end, rule: Rule::PrivateKey })
+    (start < at).then_some((start, end))
 }
 
 /// The end of `… PRIVATE KEY-----`, when that stands at `label`.
@@ -48,7 +45,7 @@ fn lines(text: &[u8], mut at: usize, limit: usize) -> usize {
         let stop = run(text, at, is_base64).min(limit);
         if text.get(stop) == Some(&b':') && stop > at {
             // `Proc-Type: 4,ENCRYPTED`, `DEK-Info: …`: to the end of the line.
-            at = run(text, stop, |byte| !matches!(byte, b'\n' | b'\r' | b'\\' | b'"')).min(limit);
+            at = run(text, stop, |byte| !matches!(byte, b'\n' | b'\r' | b'\\' | b'"' | 0xf8..)).min(limit);
             end = at;
             continue;
         }

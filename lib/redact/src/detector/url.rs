@@ -1,16 +1,13 @@
 //! Passwords in URLs: `scheme://user:password@host`, as in connection strings and git remotes.
 
-use super::{
-    Hit, Look,
-    bytes::{before, run},
-};
-use crate::rule::Rule;
+use super::Look;
+use crate::bytes::{before, run};
 
 /// Longest user and password together, in bytes.
 const USER_INFO_BYTES_MAX: usize = 1024;
 
 /// `at` is where `://` stands.
-pub(super) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
+pub(crate) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)> {
     if !before(text, at).is_some_and(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
@@ -20,11 +17,11 @@ pub(super) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<Hit> {
     look.walked = authority;
     let at_sign = last_at(&window[..authority]).or_else(|| beyond(window, authority, look))?;
     let colon = window[..at_sign].iter().position(|byte| *byte == b':')?;
-    (colon + 1 < at_sign).then_some(Hit { start: start + colon + 1, end: start + at_sign, rule: Rule::UrlCredential })
+    (colon + 1 < at_sign).then_some((start + colon + 1, start + at_sign))
 }
 
 fn goes_on(byte: u8) -> bool {
-    !byte.is_ascii_whitespace() && !b"\"'<>`".contains(&byte)
+    !byte.is_ascii_whitespace() && !b"\"'<>`".contains(&byte) && byte < 0xf8
 }
 
 fn last_at(text: &[u8]) -> Option<usize> {

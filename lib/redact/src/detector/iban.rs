@@ -1,11 +1,8 @@
 //! IBAN: the country's length, and mod 97; in capitals, compact or in groups of four. Anything looser would find them in
 //! UUIDs and hashes.
 
-use super::{
-    Hit,
-    bytes::{before, is_word},
-};
-use crate::rule::Rule;
+use super::Look;
+use crate::bytes::{before, is_digit, is_word};
 
 const LENGTH_MAX: usize = 33;
 
@@ -102,18 +99,21 @@ const COUNTRIES: &[(&[u8; 2], usize)] = &[
     (b"YE", 30),
 ];
 
-/// The run of digits from `digits` to `digits_end` may be the check digits (and more) after a country.
-pub(super) fn check(text: &[u8], digits: usize, digits_end: usize) -> Option<Hit> {
+/// The run of digits at `digits` may be the check digits (and more) after a country.
+pub(crate) fn check(text: &[u8], digits: usize, _: &mut Look) -> Option<(usize, usize)> {
     let start = digits.checked_sub(2)?;
     let country = [text[start], text[start + 1]];
+    if !country.iter().all(u8::is_ascii_uppercase) {
+        return None;
+    }
     let length = COUNTRIES.iter().find(|(code, _)| **code == country)?.1;
-    if digits_end - digits < 2 || before(text, start).is_some_and(is_word) {
+    if !is_digit(text, digits + 1) || before(text, start).is_some_and(is_word) {
         return None;
     }
     let mut letters = [0_u8; LENGTH_MAX];
     let end = gather(text, start, &mut letters[..length])?;
     let bounded = !text.get(end).is_some_and(|byte| is_word(*byte));
-    (bounded && mod_97(&letters[..length]) == 1).then_some(Hit { start, end, rule: Rule::Iban })
+    (bounded && mod_97(&letters[..length]) == 1).then_some((start, end))
 }
 
 /// Fills `letters` from `at` on, compact or with a space after each four; says where it ended.

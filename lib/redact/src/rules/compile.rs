@@ -1,0 +1,253 @@
+//! Rules as the scanner uses them: what is tried, and by which anchor it is found. It refuses to choose: every rule
+//! that was read is compiled, or is a fault.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+pub(crate) use super::pattern::Pattern;
+use super::{
+    RuleId,
+    source::{Rule, Value},
+};
+use crate::{
+    bytes::ByteSet,
+    detector::{self, Detector, Shape},
+    key::Names,
+    scan::{anchors::Anchors, runs::Runs},
+    token::Tokens,
+    validator::Validator,
+};
+
+/// How far before a find its keyword may stand, in bytes.
+const WITHIN: usize = 48;
+
+/// A compiled set of rules.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) id: String,
+    ids: Vec<String>,
+    pub(crate) finders: Vec<Finder>,
+    pub(crate) literals: Anchors<Target>,
+    /// What is tried at a run of digits, by the length of the run.
+    pub(crate) runs: Runs,
+    pub(crate) at_sign: Vec<usize>,
+    pub(crate) colon: Vec<usize>,
+    pub(crate) hyphen: Vec<usize>,
+    pub(crate) dot: Vec<usize>,
+    pub(crate) names: Names,
+    /// Parts of names, for the reference.
+    pub(crate) name_anchors: Vec<String>,
+    /// The rule of passwords in URLs, and what follows those only looks like an address.
+    pub(crate) url_credential: Option<RuleId>,
+    pub(crate) tokens: Tokens,
+}
+
+/// What an anchor in the text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A candidate of this finder begins here.
+    Finder(usize),
+    /// One may begin after this keyword.
+    Keyword(usize),
+    /// Part of a name that may announce a secret.
+    Name,
+}
+
+/// One way to find the values of a rule.
+#[derive(Debug)]
+pub(crate) struct Finder {
+    pub(crate) rule: RuleId,
+    pub(crate) how: How,
+    pub(crate) literals: Vec<String>,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) within: usize,
+    pub(crate) exclude_keywords: Vec<String>,
+    pub(crate) left: Option<ByteSet>,
+    pub(crate) right: Option<ByteSet>,
+    pub(crate) validators: Vec<Validator>,
+    pub(crate) allow: Allow,
+}
+
+#[derive(Debug)]
+pub(crate) enum How {
+    Pattern(Pattern),
+    Detector(Detector),
+}
+
+/// Values that are known and no secret: as they are, or by their SHA-256.
+#[derive(Debug, Default)]
+pub(crate) struct Allow {
+    exact: Vec<Vec<u8>>,
+    hashes: Vec<String>,
+}
+
+impl Allow {
+    pub(crate) fn has(&self, value: &[u8]) -> bool {
+        self.exact.iter().any(|exact| exact == value) || (!self.hashes.is_empty() && self.has_hash(value))
+    }
+
+    fn has_hash(&self, value: &[u8]) -> bool {
+        let hex: String = Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.hashes.contains(&hex)
+    }
+}
+
+impl Rules {
+    pub(crate) fn name(&self, rule: RuleId) -> &str {
+        &self.ids[usize::from(rule.0)]
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.ids.len()
+    }
+}
+
+pub(crate) fn compile(sources: &[Rule], stops: Vec<String>, id: String, faults: &mut Vec<String>) -> Rules {
+    let ids = identities(sources);
+    let mut build = Build::default();
+    for source in sources {
+        let rule = RuleId(ids[&source.id]);
+        if let Some(how) = how(source, faults) {
+            build.finder(source, rule, how, faults);
+        }
+        build.names(source, rule);
+    }
+    let mut named: Vec<_> = ids.into_iter().map(|(id, place)| (place, id)).collect();
+    named.sort();
+    let known = super::packs::PACKS.iter().flat_map(|(name, text)| super::source::read(name, text, &mut Vec::new()));
+    let tokens = Tokens::of(known.map(|rule| rule.id).chain(named.iter().map(|(_, id)| id.clone())));
+    let of_name = |(anchor, target): &(String, Target)| (*target == Target::Name).then(|| anchor.clone());
+    Rules {
+        id,
+        name_anchors: build.literals.iter().filter_map(of_name).collect(),
+        url_credential: named.iter().find(|(_, id)| id == "url_credential").map(|(place, _)| RuleId(*place)),
+        ids: named.into_iter().map(|(_, id)| id).collect(),
+        finders: build.finders,
+        literals: Anchors::new(build.literals),
+        runs: build.runs,
+        at_sign: build.at_sign,
+        colon: build.colon,
+        hyphen: build.hyphen,
+        dot: build.dot,
+        names: Names::new(build.entries, stops),
+        tokens,
+    }
+}
+
+/// Rules of one id are one rule that is found in several ways; the first of them says how precedent it is.
+fn identities(sources: &[Rule]) -> HashMap<String, u16> {
+    let mut ids = HashMap::new();
+    for source in sources {
+        let next = u16::try_from(ids.len()).unwrap_or(u16::MAX);
+        ids.entry(source.id.clone()).or_insert(next);
+    }
+    ids
+}
+
+fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
+    if let Some(name) = &source.detector {
+        return detector::named(name).map(How::Detector);
+    }
+    match Pattern::new(source.pattern.as_deref()?) {
+        Ok(pattern) => Some(How::Pattern(pattern)),
+        Err(fault) => {
+            faults.push(source.fault(fault));
+            None
+        }
+    }
+}
+
+#[derive(Default)]
+struct Build {
+    finders: Vec<Finder>,
+    literals: Vec<(String, Target)>,
+    runs: Runs,
+    at_sign: Vec<usize>,
+    colon: Vec<usize>,
+    hyphen: Vec<usize>,
+    dot: Vec<usize>,
+    entries: Vec<crate::key::Entry>,
+}
+
+impl Build {
+    fn finder(&mut self, source: &Rule, rule: RuleId, how: How, faults: &mut Vec<String>) {
+        let place = self.finders.len();
+        let mut literals = source.literals.clone();
+        if let How::Detector(detector) = &how {
+            match detector.shape {
+                Shape::Literals(own) => literals.extend(own.iter().map(|literal| (*literal).to_owned())),
+                Shape::Digits(sides) => self.runs.add_detector(place, sides),
+                Shape::AtSign => self.at_sign.push(place),
+                Shape::Colon => self.colon.push(place),
+                Shape::Hyphen => self.hyphen.push(place),
+                Shape::Dot => self.dot.push(place),
+            }
+        } else if let (Some(digits), How::Pattern(pattern)) = (&source.digits, &how) {
+            let next = (!digits.next.is_empty()).then(|| set(source, &digits.next, faults));
+            let left = source.left.as_ref().map(|bytes| set(source, bytes, faults));
+            let mut leads = if digits.lead.is_empty() { vec![0] } else { digits.lead.clone() };
+            // Candidates are tried from left to right.
+            leads.sort_unstable_by(|one, other| other.cmp(one));
+            for lead in leads {
+                self.runs.add_pattern(place, &digits.run, usize::from(lead), pattern, (left.as_ref(), next.as_ref()));
+            }
+        }
+        self.literals.extend(literals.iter().map(|literal| (literal.to_lowercase(), Target::Finder(place))));
+        // A keyword that only has to stand before digits is looked up when the digits are found.
+        let keywords: Vec<_> = source.keywords.iter().map(|word| word.to_lowercase()).collect();
+        let by_keyword = literals.is_empty() && source.digits.is_none() && matches!(how, How::Pattern(_));
+        if by_keyword {
+            self.literals.extend(keywords.iter().map(|word| (word.clone(), Target::Keyword(place))));
+        }
+        let allow = allow(source);
+        self.finders.push(Finder {
+            rule,
+            how,
+            literals: literals.iter().map(|literal| literal.to_lowercase()).collect(),
+            keywords,
+            within: source.within.unwrap_or(WITHIN),
+            exclude_keywords: source.exclude_keywords.iter().map(|word| word.to_lowercase()).collect(),
+            left: source.left.as_ref().map(|bytes| set(source, bytes, faults)),
+            right: source.right.as_ref().map(|bytes| set(source, bytes, faults)),
+            validators: source.validators.iter().filter_map(|written| Validator::parse(written)).collect(),
+            allow,
+        });
+    }
+
+    fn names(&mut self, source: &Rule, rule: RuleId) {
+        let digits = match source.value_digits.as_slice() {
+            [least, most] => (*least, *most),
+            _ => (0, usize::MAX),
+        };
+        let value = source.value.unwrap_or(Value::Any);
+        for name in &source.names {
+            self.entries.push(crate::key::Entry::new(name, rule, value, digits));
+            if source.anchors.is_empty() {
+                // Separators may stand between the words of a name, so its longest word is the anchor.
+                let words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+                let longest = words.max_by_key(|word| word.len()).unwrap_or_default();
+                self.literals.push((longest.to_lowercase(), Target::Name));
+            }
+        }
+        self.literals.extend(source.anchors.iter().map(|anchor| (anchor.to_lowercase(), Target::Name)));
+    }
+}
+
+fn set(source: &Rule, written: &str, faults: &mut Vec<String>) -> ByteSet {
+    ByteSet::parse(written).unwrap_or_else(|| {
+        faults.push(source.fault(format!("not a set of bytes: {written:?}")));
+        ByteSet::none()
+    })
+}
+
+fn allow(source: &Rule) -> Allow {
+    let mut allow = Allow::default();
+    for one in source.allow.iter().map(super::Example::text) {
+        match one.strip_prefix("sha256:") {
+            Some(hash) => allow.hashes.push(hash.to_lowercase()),
+            None => allow.exact.push(one.into_bytes()),
+        }
+    }
+    allow
+}

@@ -1,0 +1,133 @@
+//! What can be wrong with rules that can be read: each alone, all together, and tried on their own examples. It refuses
+//! to be content with the first fault.
+
+use super::{
+    Rules,
+    source::{Rule, Value},
+};
+use crate::{detector, key, token, validator::Validator, view::View, work::Work};
+
+/// Most rules of a set.
+const RULES_MAX: usize = 4096;
+/// Longest id of a rule, in bytes: it stands in every replacement.
+pub(crate) const ID_BYTES_MAX: usize = 40;
+
+pub(crate) fn check(rules: &[Rule], faults: &mut Vec<String>) {
+    if rules.is_empty() {
+        faults.push("there is no rule: this would mask nothing".to_owned());
+    }
+    if rules.len() > RULES_MAX {
+        faults.push(format!("more than {RULES_MAX} rules"));
+    }
+    for rule in rules {
+        identity(rule, faults);
+        anchor(rule, faults);
+        names(rule, faults);
+        validators(rule, faults);
+    }
+}
+
+fn identity(rule: &Rule, faults: &mut Vec<String>) {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if rule.id.is_empty() || rule.id.len() > ID_BYTES_MAX || !rule.id.bytes().all(plain) {
+        faults.push(rule.fault(format!("an id is 1 to {ID_BYTES_MAX} of a-z, 0-9 and _")));
+    }
+}
+
+/// A rule that could match anywhere would be tried everywhere.
+fn anchor(rule: &Rule, faults: &mut Vec<String>) {
+    match (&rule.pattern, &rule.detector) {
+        (Some(_), Some(_)) => faults.push(rule.fault("pattern and detector exclude each other")),
+        (None, None) if rule.names.is_empty() => {
+            faults.push(rule.fault("it finds nothing: give a pattern, a detector or names"));
+        }
+        (None, Some(name)) if detector::named(name).is_none() => {
+            faults.push(rule.fault(format!("unknown detector {name}: there are {}", detector::names())));
+        }
+        (Some(_), None) => pattern_anchor(rule, faults),
+        _ => {}
+    }
+    if rule.literals.iter().any(|literal| literal.len() < 3) {
+        faults.push(rule.fault("a literal has at least three bytes"));
+    }
+}
+
+fn pattern_anchor(rule: &Rule, faults: &mut Vec<String>) {
+    let anchored = [!rule.literals.is_empty(), rule.digits.is_some(), !rule.keywords.is_empty()];
+    match anchored.iter().filter(|one| **one).count() {
+        0 => faults.push(rule.fault("no anchor: give literals that the pattern begins with, digits or keywords")),
+        1 => {}
+        _ if rule.digits.is_some() && rule.literals.is_empty() => {}
+        _ => faults.push(rule.fault("one kind of anchor: literals, or digits, or keywords")),
+    }
+    if rule.keywords.iter().any(|word| word.len() < 2) {
+        faults.push(rule.fault("a keyword has at least two bytes"));
+    }
+}
+
+fn names(rule: &Rule, faults: &mut Vec<String>) {
+    for name in &rule.names {
+        let plain = key::normalised(name.trim_start_matches('*').as_bytes());
+        if plain.is_empty() {
+            faults.push(rule.fault(format!("the name {name:?} is empty")));
+        }
+        if !rule.anchors.is_empty() && !rule.anchors.iter().any(|anchor| plain.contains(anchor.as_str())) {
+            faults.push(rule.fault(format!("no anchor is part of the name {name:?}")));
+        }
+    }
+    if rule.anchors.iter().any(|anchor| anchor.len() < 2) {
+        faults.push(rule.fault("an anchor has at least two bytes"));
+    }
+    if rule.value == Some(Value::Digits) && rule.value_digits.len() != 2 {
+        faults.push(rule.fault("value = \"digits\" needs value_digits = [least, most]"));
+    }
+}
+
+fn validators(rule: &Rule, faults: &mut Vec<String>) {
+    for written in &rule.validators {
+        if Validator::parse(written).is_none() {
+            faults.push(rule.fault(format!("unknown validator {written:?}")));
+        }
+    }
+}
+
+/// Each rule finds its own examples and leaves its counter-examples, by both scanners; and no replacement is found.
+pub(crate) fn try_examples(rules: &Rules, sources: &[Rule], faults: &mut Vec<String>) {
+    for rule in sources {
+        for example in &rule.examples {
+            let (fast, reference) = (finds(rules, &example.text(), false), finds(rules, &example.text(), true));
+            if !fast.contains(&rule.id) {
+                faults.push(rule.fault(format!("its example {} is not found, but {fast:?}", place(rule, example))));
+            }
+            if fast != reference {
+                faults.push(rule.fault(format!("its anchor misses what its pattern matches: {fast:?}, {reference:?}")));
+            }
+        }
+        for example in rule.not.iter().filter(|example| finds(rules, &example.text(), false).contains(&rule.id)) {
+            faults.push(rule.fault(format!("it finds what it must not: {}", example.text())));
+        }
+        let replacement = token::plain(&rule.id);
+        if !finds(rules, &format!("x {replacement} x"), false).is_empty() {
+            faults.push(rule.fault(format!("some rule finds its replacement {replacement}")));
+        }
+    }
+}
+
+/// Which example it is, without saying it.
+fn place(rule: &Rule, example: &super::Example) -> usize {
+    rule.examples.iter().position(|other| other == example).map_or(0, |at| at + 1)
+}
+
+fn finds(rules: &Rules, text: &str, reference: bool) -> Vec<String> {
+    let view = View::plain(text.as_bytes());
+    let mut work = Work::unbounded();
+    let found = if reference {
+        crate::scan::reference::scan(rules, &view.bytes)
+    } else {
+        crate::scan::scan(rules, &view.bytes, &mut work).unwrap_or_default()
+    };
+    let mut ids: Vec<_> = found.hits.iter().map(|hit| (hit.start, rules.name(hit.rule).to_owned())).collect();
+    ids.sort();
+    ids.dedup();
+    ids.into_iter().map(|(_, id)| id).collect()
+}

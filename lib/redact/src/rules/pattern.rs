@@ -1,0 +1,127 @@
+//! A bounded regular expression, matched only where a candidate stands. It refuses patterns that match nothing, or
+//! everything, or that need more than a bounded look.
+
+use regex_automata::{Anchored, Input, meta::Regex, util::syntax};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::prefix::Prefix;
+use crate::bytes::ByteSet;
+
+/// Longest match, in bytes.
+const PATTERN_BYTES_MAX: usize = 8192;
+
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    regex: Regex,
+    pub(crate) prefix: Prefix,
+    bytes_max: usize,
+    /// The first group is what is masked.
+    grouped: bool,
+    /// A pattern that ends in a repeated class goes on as far as the class does.
+    tail: Option<ByteSet>,
+}
+
+/// Where a pattern matched: all of it, and the part that is masked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match {
+    pub(crate) end: usize,
+    pub(crate) masked: (usize, usize),
+}
+
+impl Pattern {
+    pub(crate) fn new(pattern: &str) -> Result<Pattern, String> {
+        let config = syntax::Config::new().unicode(false).utf8(false);
+        let hir = syntax::parse_with(pattern, &config).map_err(|error| format!("not a pattern: {error}"))?;
+        let properties = hir.properties();
+        if properties.minimum_len().is_none_or(|least| least == 0) {
+            return Err("the pattern matches the empty text".to_owned());
+        }
+        let bytes_max = properties.maximum_len().filter(|most| *most <= PATTERN_BYTES_MAX).ok_or_else(|| {
+            format!("the pattern is not bounded: use {{n,m}} for + and *, at most {PATTERN_BYTES_MAX} bytes")
+        })?;
+        let regex = Regex::builder().build_from_hir(&hir).map_err(|error| format!("not a pattern: {error}"))?;
+        let grouped = properties.explicit_captures_len() > 0;
+        Ok(Pattern {
+            prefix: Prefix::of(&hir),
+            bytes_max,
+            grouped,
+            tail: if grouped { None } else { tail(&hir) },
+            regex,
+        })
+    }
+
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    pub(crate) fn has_tail(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    /// The match that begins at `at`.
+    pub(crate) fn at(&self, text: &[u8], at: usize) -> Option<Match> {
+        if !self.prefix.allows(text, at) {
+            return None;
+        }
+        let input = Input::new(text).span(at..text.len().min(at + self.bytes_max)).anchored(Anchored::Yes);
+        if self.grouped {
+            let mut groups = self.regex.create_captures();
+            self.regex.search_captures(&input, &mut groups);
+            let whole = groups.get_match()?;
+            let masked = groups.get_group(1).unwrap_or(whole.span());
+            return Some(Match { end: whole.end(), masked: (masked.start, masked.end) });
+        }
+        let mut end = self.regex.search_half(&input)?.offset();
+        if let Some(tail) = &self.tail {
+            end = crate::bytes::run(text, end, |byte| tail.has(byte));
+        }
+        Some(Match { end, masked: (at, end) })
+    }
+
+    /// Where the next match begins.
+    pub(crate) fn next(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
+        self.regex.search(&Input::new(text).span(from..to)).map(|found| found.start())
+    }
+}
+
+/// The class that the pattern ends in, when it is repeated.
+fn tail(hir: &Hir) -> Option<ByteSet> {
+    let last = match hir.kind() {
+        HirKind::Concat(parts) => parts.last()?,
+        _ => hir,
+    };
+    let HirKind::Repetition(repetition) = last.kind() else { return None };
+    if repetition.max == Some(repetition.min) {
+        return None;
+    }
+    let HirKind::Class(class) = repetition.sub.kind() else { return None };
+    let mut set = ByteSet::none();
+    match class {
+        Class::Bytes(class) => class.ranges().iter().for_each(|range| set.add(range.start(), range.end())),
+        Class::Unicode(class) => class.ranges().iter().for_each(|range| {
+            set.add(u8::try_from(range.start()).unwrap_or(0x7f), u8::try_from(range.end()).unwrap_or(0x7f));
+        }),
+    }
+    Some(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unbounded_and_empty_patterns_are_refused() {
+        for pattern in ["a*", "a+", "(", "", r"\b", ".{1,9000}"] {
+            assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_last_class_goes_on() {
+        let pattern = Pattern::new("x_[a-c]{2,4}").expect("it is bounded");
+        assert_eq!(pattern.at(b"x_abcabcabcd", 0).map(|found| found.end), Some(11));
+        assert_eq!(pattern.at(b"x_ad", 0).map(|found| found.end), None);
+        let group = Pattern::new("k=([0-9]{2})").expect("it is bounded");
+        assert_eq!(group.at(b"k=123", 0).map(|found| found.masked), Some((2, 4)));
+    }
+}

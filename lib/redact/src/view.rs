@@ -1,0 +1,243 @@
+//! A text as the scanner sees it: the same length as its canonical form, with no escape left that could hide a value.
+//!
+//! JSON writes a quote in a string as `\"`, and one in JSON within that string as `\\\"`. Flattening writes a quote of
+//! nesting depth *d* as 2^d bytes of one class, and an escaped newline or tab as that many newlines or tabs, so that
+//! keys and values of any depth stand side by side and every offset stays. What has no flat form – `\u0040`, `\/`,
+//! full-width digits, zero-width characters – is canonicalised first, and a list of breaks leads back.
+//!
+//! It refuses to parse: a text that is no JSON, or only half of one, is seen in the same way.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+
+use crate::Withheld;
+
+mod base64;
+mod canonical;
+mod percent;
+
+pub(crate) use base64::runs as base64_runs;
+
+/// Deepest nesting of JSON in strings: the quote of the next depth would be 256 bytes long.
+pub(crate) const NESTING_MAX: usize = 8;
+/// The quote of depth 1; one more for each depth. No such byte occurs in UTF-8.
+const QUOTE_BASE: u8 = 0xf7;
+
+/// Bytes to scan, and the way back to the text they are of.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) bytes: Cow<'a, [u8]>,
+    breaks: Vec<Break>,
+}
+
+/// From here on, offsets in the view and in the text run in step again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Break {
+    pub(crate) view: usize,
+    pub(crate) text: usize,
+}
+
+/// How the text may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// `\\n` in a string that is not nested is a backslash and an `n`.
+    Nested,
+    /// It is a newline all the same: of a log line that was put into a string.
+    Escaped,
+}
+
+/// What flattening found out.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// There are escapes that have no flat form.
+    unflat: bool,
+    /// A run of backslashes could be read in another way.
+    ambiguous: bool,
+    /// Something was written otherwise than it stands in the text.
+    changed: bool,
+}
+
+/// The views of a text. The first one is of the whole text; the others only where there is more than one reading.
+pub(crate) fn views(text: &str) -> Result<Vec<View<'_>>, Withheld> {
+    let (bytes, breaks) = canonical::when_needed(text);
+    let (flat, seen) = flatten(&bytes, Reading::Nested)?;
+    let mut views = Vec::with_capacity(1);
+    if seen.ambiguous {
+        let (other, _) = flatten(&bytes, Reading::Escaped)?;
+        views.push(View { bytes: Cow::Owned(other), breaks: breaks.clone() });
+    }
+    views.extend(percent::view(&bytes, &breaks));
+    let bytes = if seen.changed { Cow::Owned(flat) } else { bytes };
+    views.insert(0, View { bytes, breaks });
+    Ok(views)
+}
+
+/// The text as it stands, where escapes may be none; nothing when that is what the first view shows.
+pub(crate) fn as_written(text: &str) -> Option<View<'_>> {
+    memchr(b'\\', text.as_bytes())?;
+    Some(View { bytes: Cow::Borrowed(text.as_bytes()), breaks: Vec::new() })
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn plain(bytes: &'a [u8]) -> View<'a> {
+        View { bytes: Cow::Borrowed(bytes), breaks: Vec::new() }
+    }
+
+    /// The range of the text that a range of the view stands for.
+    pub(crate) fn in_text(&self, start: usize, end: usize) -> (usize, usize) {
+        if self.breaks.is_empty() {
+            return (start, end);
+        }
+        let first = self.place(self.breaks.partition_point(|one| one.view <= start), start);
+        let last = self.breaks.partition_point(|one| one.view < end);
+        let next = self.breaks.get(last).map(|one| one.text).unwrap_or(usize::MAX);
+        let last = match self.breaks.get(last) {
+            // A unit ends here: all of it, and nothing of what is left out behind it.
+            Some(one) if one.view == end => one.text,
+            // In the middle of a unit: all of it.
+            Some(_) if last > 0 && self.is_unit(last - 1) => next,
+            _ => self.place(last, end),
+        };
+        (first, last.max(first))
+    }
+
+    fn place(&self, breaks_before: usize, at: usize) -> usize {
+        match breaks_before.checked_sub(1).map(|last| self.breaks[last]) {
+            None => at,
+            Some(_) if self.is_unit(breaks_before - 1) => self.breaks[breaks_before - 1].text,
+            Some(last) => last.text + (at - last.view),
+        }
+    }
+
+    /// Between this break and the next one, view and text are not in step: an escape, or what it stands for.
+    fn is_unit(&self, at: usize) -> bool {
+        let (Some(one), Some(next)) = (self.breaks.get(at), self.breaks.get(at + 1)) else { return false };
+        next.view - one.view != next.text - one.text
+    }
+}
+
+/// How many bytes a quote of this class has; none when it is no quote.
+pub(crate) fn quote_width(byte: u8) -> Option<usize> {
+    match byte {
+        b'"' | b'\'' | b'`' => Some(1),
+        0xf8..=0xfe => Some(1 << (byte - QUOTE_BASE)),
+        _ => None,
+    }
+}
+
+pub(crate) fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`' | 0xf8..=0xfe)
+}
+
+fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
+    let mut seen = Seen::default();
+    let Some(mut run) = memchr(b'\\', text) else { return Ok((Vec::new(), seen)) };
+    let mut flat = text.to_vec();
+    // The depth of the last quote says how deep the strings around are.
+    let mut depth = 0;
+    loop {
+        let mut end = run;
+        while text.get(end) == Some(&b'\\') {
+            end += 1;
+        }
+        let (length, letter) = (end - run, text.get(end).copied().unwrap_or_default());
+        let (class, level) = match letter {
+            b'"' => (0, length.trailing_ones() as usize),
+            b'n' | b'r' => (b'\n', length.trailing_zeros() as usize),
+            b't' | b'b' | b'f' => (b'\t', length.trailing_zeros() as usize),
+            _ => (b'\\', 0),
+        };
+        if letter == b'"' {
+            if level >= NESTING_MAX {
+                return Err(Withheld::TooDeep(NESTING_MAX));
+            }
+            depth = level;
+            if level > 0 {
+                write(&mut flat, end, (1 << level) - 1, QUOTE_BASE + level as u8);
+                seen.changed = true;
+            }
+        } else if class != b'\\' {
+            let newline = level <= depth || reading == Reading::Escaped;
+            seen.ambiguous |= !newline;
+            if newline && level < NESTING_MAX {
+                write(&mut flat, end, (1 << level).min(length), class);
+                seen.changed = true;
+            }
+        }
+        let after = (end + 1).min(text.len());
+        match memchr2(b'\\', b'"', &text[after..]).map(|gap| after + gap) {
+            None => return Ok((flat, seen)),
+            Some(next) if text[next] == b'\\' => run = next,
+            Some(next) => {
+                depth = 0;
+                match memchr(b'\\', &text[next..]) {
+                    None => return Ok((flat, seen)),
+                    Some(gap) => run = next + gap,
+                }
+            }
+        }
+    }
+}
+
+/// Overwrites the letter at `end` and the backslashes before it that belong to it.
+fn write(flat: &mut [u8], end: usize, backslashes: usize, class: u8) {
+    flat[end - backslashes..=end].fill(class);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, flat: &[u8]) {
+        let views = views(text).expect("not too deep");
+        assert_eq!(views[0].bytes, flat, "{text}");
+    }
+
+    #[test]
+    fn escapes_become_bytes_of_one_class() {
+        check(r#"{"a":"b"}"#, br#"{"a":"b"}"#);
+        check(r#"{"t":"{\"a\":\"b\\n\"}"}"#, b"{\"t\":\"{\xf8\xf8a\xf8\xf8:\xf8\xf8b\n\n\n\xf8\xf8}\"}");
+        check(r#""\\\"x\\\"""#, b"\"\xf9\xf9\xf9\xf9x\xf9\xf9\xf9\xf9\"");
+        check(r#""a\nb\tc\\""#, b"\"a\n\nb\t\tc\\\\\"");
+        check(r#"["C:\\Zoo"]"#, br#"["C:\\Zoo"]"#);
+        check(r#"["b\u005cn\u0041\u0022\/"]"#, b"[\"b\\\\nA\xf8\xf8/\"]");
+        check("[", b"[");
+        check("a\\", b"a\\");
+    }
+
+    #[test]
+    fn folds_what_only_looks_different() {
+        check("\u{ff14}\u{ff11}-\u{200b}x\u{a0}y\u{2011}z", b"41-x y-z");
+        check("äöü “quoted” …", "äöü “quoted” …".as_bytes());
+    }
+
+    #[test]
+    fn two_readings_are_two_views() {
+        let seen = views(r#"["x\\nAKIA"]"#).expect("not too deep");
+        assert_eq!(
+            seen.iter().map(|view| view.bytes.to_vec()).collect::<Vec<_>>(),
+            [br#"["x\\nAKIA"]"#.to_vec(), b"[\"x\n\n\nAKIA\"]".to_vec()]
+        );
+    }
+
+    #[test]
+    fn offsets_lead_back_to_whole_units() {
+        let text = r"a\u0040b \u00e4c";
+        let view = &views(text).expect("not too deep")[0];
+        assert_eq!(view.bytes, "a@b äc".as_bytes());
+        for (range, expected) in
+            [((0, 3), r"a\u0040b"), ((1, 2), r"\u0040"), ((2, 3), "b"), ((4, 5), r"\u00e4"), ((5, 7), r"\u00e4c")]
+        {
+            let (start, end) = view.in_text(range.0, range.1);
+            assert_eq!(&text[start..end], expected, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn deeper_than_the_limit_is_withheld() {
+        let deep = format!("\"{}\"\"", "\\".repeat(255));
+        assert_eq!(views(&deep).err(), Some(Withheld::TooDeep(NESTING_MAX)));
+        assert!(views(&format!("\"{}x", "\\".repeat(255))).is_ok());
+    }
+}

@@ -1,0 +1,101 @@
+//! Loading rules: every fault is named at once, and nothing is masked by a set that has one.
+
+use hansard_redact::{Redactor, RuleFile};
+
+fn faults(text: &str) -> Vec<String> {
+    let file = RuleFile { name: "mine.toml".into(), text: text.into() };
+    match Redactor::load(&["keyed".to_owned()], &[file]) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.all().to_vec(),
+    }
+}
+
+fn check(text: &str, expected: &[&str]) {
+    let faults = faults(text);
+    for expected in expected {
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{expected:?} is not among {faults:#?}");
+    }
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+}
+
+#[test]
+fn the_built_in_rules_are_whole() {
+    assert_eq!(Redactor::load(&packs(), &[]).err().map(|faults| faults.to_string()), None);
+    assert!(Redactor::built_in().rule_count() > 150, "{}", Redactor::built_in().rule_count());
+}
+
+fn packs() -> Vec<String> {
+    [
+        "secrets", "keyed", "cloud", "pii", "crypto", "us", "uk", "de", "fr", "es", "it", "nl", "pl", "br", "in", "ca",
+        "au",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+#[test]
+fn all_faults_are_named_at_once() {
+    check(
+        r#"
+        color = "red"
+        [[rule]]
+        id = "Bad Id"
+        pattern = 'x[0-9]{2,4}'
+        [[rule]]
+        id = "unbounded"
+        literals = ["emp-"]
+        pattern = 'emp-[0-9]+'
+        colour = 3
+        [[rule]]
+        id = "empty"
+        literals = ["emp"]
+        pattern = 'x?'
+        validators = ["luhnn"]
+        [[rule]]
+        id = "nothing"
+        "#,
+        &[
+            "unknown key color",
+            "rule unbounded: unknown key colour",
+            "rule Bad Id: an id is",
+            "rule Bad Id: no anchor",
+            "rule unbounded: the pattern is not bounded",
+            "rule empty: the pattern matches the empty text",
+            "rule empty: unknown validator \"luhnn\"",
+            "rule nothing: it finds nothing",
+        ],
+    );
+    check("rule = 3", &["rule must be written as [[rule]]"]);
+    check("][", &["not TOML"]);
+}
+
+#[test]
+fn a_rule_is_tried_on_its_own_examples() {
+    let rule =
+        |rest: &str| format!("[[rule]]\nid = \"badge\"\nliterals = [\"BDG-\"]\npattern = 'BDG-[0-9]{{6}}'\n{rest}");
+    check(&rule("examples = ['badge BDG-123456']"), &[]);
+    check(&rule("examples = ['badge BDG-12345']"), &["its example 1 is not found"]);
+    check(&rule("not = ['badge BDG-123456']"), &["it finds what it must not"]);
+    let unanchored = "[[rule]]\nid = \"badge\"\nliterals = [\"BDG-\"]\npattern = '(?:BDG|XYZ)-[0-9]{6}'\nexamples = ['BDG-123456 XYZ-123456']";
+    check(unanchored, &["its anchor misses what its pattern matches"]);
+    let greedy = "[[rule]]\nid = \"greedy\"\nliterals = [\"redacted\"]\npattern = 'REDACTED:[a-z]{3,9}'";
+    assert!(faults(greedy).iter().any(|fault| fault.contains("finds its replacement")));
+}
+
+#[test]
+fn rules_of_ones_own_mask_and_are_named() {
+    let text = "[[rule]]\nid = \"badge\"\nliterals = [\"BDG-\"]\npattern = 'BDG-[0-9]{6}'\nallow = ['BDG-000000']\n\
+                [[rule]]\nid = \"employee\"\nnames = [\"*employee_number\"]";
+    let file = RuleFile { name: "mine.toml".into(), text: text.into() };
+    let redactor = Redactor::load(&["keyed".to_owned()], &[file]).expect("the rules are whole");
+    let body = r#"{"note":"BDG-123456, BDG-000000","employeeNumber":"x17"}"#;
+    let masked = redactor.redact("body", body.as_bytes()).expect("it can be masked");
+    assert_eq!(masked.text, r#"{"note":"[REDACTED:badge], BDG-000000","employeeNumber":"[REDACTED:employee]"}"#);
+    assert_ne!(redactor.ruleset_id(), Redactor::built_in().ruleset_id());
+}
+
+#[test]
+fn unknown_packs_are_faults() {
+    let faults = Redactor::load(&["secret".to_owned()], &[]).expect_err("there is no such pack");
+    assert!(faults.to_string().contains("unknown pack secret: there are secrets, keyed"), "{faults}");
+}

@@ -1,0 +1,266 @@
+//! Rules of redaction: from the configuration to a redactor, again when their files change, and `hansard redact`.
+//!
+//! It refuses to put a set of rules in force that has any fault: the one before stays, and the metric
+//! `hansard_redaction_reloads_total{result="refused"}` says so.
+
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, anyhow};
+use redact::{Redacted, Redactor, RuleFile};
+use serde::Deserialize;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::{argv::RedactRules, configuration::Redaction, exit::Failure};
+
+/// How often the files of rules are looked at.
+const LOOK_SECONDS: u64 = 2;
+/// Longest part of a line that is shown on either side of a difference, in characters.
+const LINE_CHARACTERS_MAX: usize = 400;
+
+/// The rules of a configuration, or all that is wrong with them.
+pub fn load(redaction: &Redaction) -> Result<Redactor> {
+    let read = |path: &PathBuf| {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read the rules {}", path.display()))?;
+        Ok(RuleFile { name: path.display().to_string(), text })
+    };
+    let files = redaction.rules.iter().map(read).collect::<Result<Vec<_>>>()?;
+    Redactor::load(&redaction.packs, &files).map_err(|faults| anyhow!("[redaction] {}", faults.all().join("; ")))
+}
+
+/// The rules in force: those of the configuration, loaded again whenever one of their files has changed.
+pub fn watched(redaction: &Redaction) -> Result<watch::Receiver<Arc<Redactor>>> {
+    let (sender, receiver) = watch::channel(Arc::new(load(redaction)?));
+    if !redaction.rules.is_empty() {
+        tokio::spawn(reload(redaction.clone(), sender));
+    }
+    Ok(receiver)
+}
+
+async fn reload(redaction: Redaction, sender: watch::Sender<Arc<Redactor>>) {
+    let mut known = stamps(&redaction);
+    loop {
+        tokio::select! {
+            () = sender.closed() => return,
+            () = tokio::time::sleep(Duration::from_secs(LOOK_SECONDS)) => {}
+        }
+        let now = stamps(&redaction);
+        if now == known {
+            continue;
+        }
+        known = now;
+        let asked = redaction.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&asked)).await;
+        match loaded.map_err(anyhow::Error::from).and_then(|loaded| loaded) {
+            Ok(redactor) => {
+                info!(ruleset = redactor.ruleset_id(), "new rules of redaction are in force");
+                metrics::counter!("hansard_redaction_reloads_total", "result" => "taken").increment(1);
+                sender.send_replace(Arc::new(redactor));
+            }
+            Err(error) => {
+                warn!(error = %format!("{error:#}"), "the new rules of redaction are refused; the earlier ones stay");
+                metrics::counter!("hansard_redaction_reloads_total", "result" => "refused").increment(1);
+            }
+        }
+    }
+}
+
+/// What tells that a file has changed.
+fn stamps(redaction: &Redaction) -> Vec<Option<(SystemTime, u64)>> {
+    let stamp = |path: &PathBuf| {
+        let about = std::fs::metadata(path).ok()?;
+        Some((about.modified().ok()?, about.len()))
+    };
+    redaction.rules.iter().map(stamp).collect()
+}
+
+/// The rules that a command names, else those of the configuration.
+pub fn chosen(
+    named: RedactRules,
+    configured: impl FnOnce() -> Result<Redaction, Failure>,
+) -> Result<Redactor, Failure> {
+    let redaction = match named.rules.is_empty() && named.packs.is_empty() {
+        true => configured()?,
+        false => Redaction { packs: named.packs, rules: named.rules },
+    };
+    load(&redaction).map_err(Failure::Usage)
+}
+
+/// `hansard redact FILE…`
+#[expect(clippy::print_stdout, reason = "the answer is what is asked for")]
+pub fn show(redactor: Redactor, files: &[PathBuf], json: bool) -> Result<(), Failure> {
+    let standard_input = [PathBuf::from("-")];
+    let files = if files.is_empty() { &standard_input[..] } else { files };
+    let mut answers = Vec::new();
+    for file in files {
+        let body = contents(file).map_err(Failure::Unavailable)?;
+        let result = redactor.redact("body", &body);
+        if json {
+            answers.push(as_json(file, &result));
+            continue;
+        }
+        match result {
+            Ok(redacted) => print!("{}", told(file, &String::from_utf8_lossy(&body), &redacted)),
+            Err(withheld) => println!("{}: withheld: {withheld}", file.display()),
+        }
+    }
+    if json {
+        let answer = serde_json::json!({ "ruleset_id": redactor.ruleset_id(), "files": answers });
+        println!("{answer:#}");
+    }
+    Ok(())
+}
+
+fn contents(file: &Path) -> Result<Vec<u8>> {
+    if file == Path::new("-") {
+        let mut body = Vec::new();
+        std::io::stdin().read_to_end(&mut body).context("cannot read standard input")?;
+        return Ok(body);
+    }
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Never a value: only where it stood and which rule it was.
+fn as_json(file: &Path, result: &Result<Redacted, redact::Withheld>) -> serde_json::Value {
+    let redacted = match result {
+        Ok(redacted) => redacted,
+        Err(withheld) => {
+            return serde_json::json!({ "file": file, "status": "withheld", "reason": withheld.to_string() });
+        }
+    };
+    let places = redacted.redactions.iter().map(|one| {
+        serde_json::json!({
+            "rule": one.rule, "pointer": one.pointer, "action": one.action, "start": one.start, "end": one.end,
+            "masked_start": one.masked_start, "masked_end": one.masked_end,
+        })
+    });
+    let status = if redacted.redactions.is_empty() { "clean" } else { "masked" };
+    serde_json::json!({
+        "file": file, "status": status, "counts": counts(redacted), "redactions": places.collect::<Vec<_>>(),
+    })
+}
+
+fn counts(redacted: &Redacted) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for one in &redacted.redactions {
+        *counts.entry(one.rule.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// The lines that change, before and after, and how often each rule found something.
+fn told(file: &Path, before: &str, redacted: &Redacted) -> String {
+    let coloured = std::io::stdout().is_terminal();
+    let paint = |code: &str, line: &str| if coloured { format!("\x1b[{code}m{line}\x1b[0m") } else { line.to_owned() };
+    let mut text = format!("{}\n", paint("1", &file.display().to_string()));
+    for (number, old, new) in changed(before, redacted) {
+        text += &format!(
+            "{number:>6} {}\n{:>6} {}\n",
+            paint("31", &format!("- {old}")),
+            "",
+            paint("32", &format!("+ {new}"))
+        );
+    }
+    let listed: Vec<_> = counts(redacted).into_iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+    let total = redacted.redactions.len();
+    text + &if total == 0 { "nothing to mask\n".to_owned() } else { format!("{total} masked: {}\n", listed.join(", ")) }
+}
+
+/// Each changed line with its number: the lines that redactions touch, and what they become.
+fn changed(before: &str, redacted: &Redacted) -> Vec<(usize, String, String)> {
+    let mut lines: Vec<(usize, String, String)> = Vec::new();
+    let (mut number, mut counted, mut shown) = (1, 0, 0);
+    for one in &redacted.redactions {
+        let (start, end) = (one.start as usize, one.end as usize);
+        if start < shown {
+            continue;
+        }
+        let from = before[..start].rfind('\n').map_or(0, |at| at + 1);
+        let mut to = before[end..].find('\n').map_or(before.len(), |at| end + at);
+        // All redactions that begin on these lines belong to them.
+        let mut last = one;
+        for other in redacted.redactions.iter().filter(|other| other.start as usize >= start) {
+            if other.start as usize >= to {
+                break;
+            }
+            last = other;
+            let end = other.end as usize;
+            to = to.max(before[end..].find('\n').map_or(before.len(), |at| end + at));
+        }
+        number += before[counted..from].matches('\n').count();
+        let grown = one.masked_start as usize + from - start;
+        let masked_to = last.masked_end as usize + (to - last.end as usize);
+        lines.push((number, cut(&before[from..to]), cut(&redacted.text[grown..masked_to])));
+        (counted, shown) = (from, to);
+    }
+    lines
+}
+
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LINE_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// What must and what must not be masked, as `hansard redact test` reads it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Cases {
+    must_mask: Vec<String>,
+    must_not_mask: Vec<String>,
+}
+
+/// `hansard redact test`: the rules have passed their own examples when they were loaded; now those of the files.
+#[expect(clippy::print_stdout, reason = "the answer is what is asked for")]
+pub fn test(redactor: Redactor, files: &[PathBuf]) -> Result<(), Failure> {
+    let (mut tried, mut failed) = (0, Vec::new());
+    for file in files {
+        let shown = file.display();
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"));
+        let cases: Cases = toml::from_str(&text.map_err(Failure::Unavailable)?)
+            .map_err(|error| Failure::Usage(anyhow!("{shown}: {}", error.message())))?;
+        let masks =
+            |text: &String| redactor.redact("body", text.as_bytes()).map_or(true, |found| !found.redactions.is_empty());
+        tried += cases.must_mask.len() + cases.must_not_mask.len();
+        for (place, _) in cases.must_mask.iter().enumerate().filter(|(_, text)| !masks(text)) {
+            failed.push(format!("{shown}: must_mask number {} is not masked", place + 1));
+        }
+        for (place, _) in cases.must_not_mask.iter().enumerate().filter(|(_, text)| masks(text)) {
+            failed.push(format!("{shown}: must_not_mask number {} is masked", place + 1));
+        }
+    }
+    println!("{} rules pass their own examples; {} of {tried} cases pass", redactor.rule_count(), tried - failed.len());
+    if failed.is_empty() { Ok(()) } else { Err(Failure::Other(anyhow!("{}", failed.join("; ")))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_lines_are_shown_before_and_after() {
+        let before = "one\nmail a@example.org, b@example.org\nthree\ncall 212-555-0143\n";
+        let redacted = Redactor::built_in().redact("body", before.as_bytes()).unwrap();
+        let lines = changed(before, &redacted);
+        let expected = [
+            (2, "mail a@example.org, b@example.org", "mail [REDACTED:email], [REDACTED:email]"),
+            (4, "call 212-555-0143", "call [REDACTED:phone]"),
+        ];
+        assert_eq!(lines, expected.map(|(number, old, new)| (number, old.to_owned(), new.to_owned())));
+    }
+
+    #[test]
+    fn json_never_holds_a_value() {
+        let redacted = Redactor::built_in().redact("body", b"{\"x\":\"a@example.org\"}");
+        let json = as_json(Path::new("f"), &redacted).to_string();
+        assert!(json.contains("\"pointer\":\"/x\"") && !json.contains("a@example.org"), "{json}");
+    }
+}
