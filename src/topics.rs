@@ -217,11 +217,13 @@ pub async fn check(section: &Bus) -> Result<()> {
 #[expect(clippy::print_stdout, reason = "the rights are what is asked for")]
 pub async fn acls(section: &Bus, principals: &[(Party, String)], apply: bool) -> Result<()> {
     let grants: Vec<Grant> = Party::ALL.iter().flat_map(|party| grants(*party, principals)).collect();
+    if apply {
+        connect(section).await?.grant(&grants).await?;
+    }
     for grant in &grants {
         println!("{}", command_line(section, grant));
     }
     if apply {
-        connect(section).await?.grant(&grants).await?;
         println!("given");
     }
     Ok(())

@@ -14,6 +14,7 @@ use bus::{
     Partition, Reader,
     kafka::{Config, Mechanism, Sasl, Tls},
 };
+use http::Method;
 use schemas::{Record, topic};
 use tempfile::TempDir;
 use test_cluster::{ADMINISTRATOR, Cluster};
@@ -26,7 +27,7 @@ use super::super::{
     upstream::Upstream,
     verdict::{self, Known},
 };
-use crate::program::{PATIENCE, connection, hansard, output};
+use crate::program::{PATIENCE, connection, hansard, http, output};
 
 /// Small batches, so that a fault finds the archiver at work.
 const COMMON: &str = "ingress.listen = \"127.0.0.1:0\"\nconsole.listen = \"127.0.0.1:0\"\noperation.listen = \"127.0.0.1:0\"\n\
@@ -34,6 +35,9 @@ const COMMON: &str = "ingress.listen = \"127.0.0.1:0\"\nconsole.listen = \"127.0
 /// How long the roles may take to be done with all that is on the log.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 const EACH: usize = 2;
+/// What a role tells in its log.
+const LOG: &str =
+    "warn,hansard=info,hansard_bus=debug,hansard_masker=debug,hansard_archiver=debug,hansard_ingress=info";
 
 pub(crate) struct Site {
     pub(crate) cluster: Cluster,
@@ -53,6 +57,8 @@ pub(crate) struct Site {
 pub(crate) struct Role {
     child: Child,
     door: Option<SocketAddr>,
+    operation: SocketAddr,
+    log: PathBuf,
 }
 
 impl Site {
@@ -118,12 +124,10 @@ impl Site {
         let frames = sealed::of(&*self.frames).await;
         let all: u64 = frames.values().sum();
         while archive::count(&folder) < all {
-            assert!(
-                Instant::now() < until,
-                "{what}: {} of {all} frames are rows\n{}",
-                archive::count(&folder),
-                self.logs()
-            );
+            if Instant::now() > until {
+                let (count, lag, logs) = (archive::count(&folder), self.lag().await, self.logs());
+                panic!("{what}: {count} of {all} frames are rows\n{lag}\n{logs}");
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let rows = archive::read(&folder);
@@ -157,8 +161,21 @@ impl Site {
         fs::write(&configuration, text).unwrap();
         let mut command = hansard(&[role]);
         command.arg("--config").arg(&configuration).arg("--data").arg(&own);
-        command.env("KAFKA_PASSWORD", self.cluster.password());
+        command.env("KAFKA_PASSWORD", self.cluster.password()).env("HANSARD_LOG", LOG);
         Role::start(command, &own.join("log"))
+    }
+
+    /// What the consumers of maskers and archivers have not read yet, and how ready they are.
+    async fn lag(&self) -> String {
+        let mut all = String::new();
+        for role in self.maskers.iter().chain(&self.archivers) {
+            let ready = http(Method::GET, role.operation, "/readyz", &[], b"").await;
+            let metrics = http(Method::GET, role.operation, "/metrics", &[], b"").await;
+            let lag = |line: &&str| line.starts_with("hansard_kafka_lag_messages");
+            let lags: Vec<&str> = metrics.text().lines().filter(lag).collect();
+            all.push_str(&format!("{}: {}\n{}\n", role.log.display(), ready.text(), lags.join("\n")));
+        }
+        all
     }
 
     fn logs(&self) -> String {
@@ -176,20 +193,24 @@ impl Site {
 
 impl Role {
     fn start(mut command: Command, log: &Path) -> Role {
-        let log = fs::File::create(log).unwrap();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut role = Role { child, door: None };
+        let told = fs::File::create(log).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(told).spawn().unwrap();
+        let mut role = Role { child, door: None, operation: ([0; 4], 0).into(), log: log.to_owned() };
         let said = role.child.stdout.take().unwrap();
         // It says `ready` or ends.
         for line in BufReader::new(said).lines().map_while(Result::ok) {
             if let Some(address) = line.strip_prefix("ingress    http://") {
                 role.door = address.trim_end_matches('/').parse().ok();
             }
+            if let Some(address) = line.strip_prefix("operation  http://") {
+                role.operation =
+                    address.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
+            }
             if line == "ready" {
                 return role;
             }
         }
-        panic!("{command:?} did not start");
+        panic!("{command:?} did not start: {}", fs::read_to_string(log).unwrap_or_default());
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -206,7 +227,7 @@ impl Role {
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                assert!(status.success(), "{status}");
+                assert!(status.success(), "{status}: {}", fs::read_to_string(&self.log).unwrap_or_default());
                 return;
             }
             assert!(Instant::now() < until, "it did not end within {PATIENCE:?} of SIGTERM");

@@ -127,11 +127,15 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-                tracing::warn!(client = self.part, facility, message, "the Kafka client has trouble");
-            }
-            _ => tracing::debug!(client = self.part, facility, message),
+        let is_error = matches!(
+            level,
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error
+        );
+        // A connection that breaks is made anew, again and again; what comes of it is told where it matters.
+        if is_error && facility != "FAIL" {
+            tracing::warn!(client = self.part, facility, message, "the Kafka client has trouble");
+        } else {
+            tracing::debug!(client = self.part, facility, message);
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{Bus, Consumer, Error, Producer, Reader};
 
 /// How long brokers may take to answer at a start.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// One try to get an answer.
 const CONNECT_STEP: Duration = Duration::from_secs(1);
 

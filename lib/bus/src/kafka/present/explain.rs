@@ -66,6 +66,9 @@ pub(super) fn unreachable(brokers: &str, trouble: Option<(Code, String)>) -> Err
         Code::BrokerTransportFailure if reason.contains("isconnected") => {
             "a broker hangs up: check that [bus] tls and sasl are what its listener expects"
         }
+        Code::AllBrokersDown => {
+            "none can be reached, or all hang up: check [bus] brokers, that they run, and that [bus] tls and sasl are what their listeners expect"
+        }
         _ => remedy(code).unwrap_or("check [bus] brokers, tls and sasl"),
     };
     Error::new(format!("cannot talk to the brokers {brokers}: {what} ({reason})"))

@@ -143,15 +143,7 @@ fn poll(consumer: &Native, inbox: &Inbox) {
 /// Most of what librdkafka reports it gets over by itself; what it does not, the member is told.
 fn trouble(consumer: &Native, inbox: &Inbox, error: KafkaError) {
     match error.rdkafka_error_code() {
-        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-            for (at, next) in inbox.nexts() {
-                match start(consumer, &at, next) {
-                    Ok(start) if start > next => seek(consumer, inbox, &at, start),
-                    Ok(_) => {}
-                    Err(error) => inbox.fail(error),
-                }
-            }
-        }
+        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => fetch_again(consumer, inbox),
         Some(
             Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
@@ -161,6 +153,28 @@ fn trouble(consumer: &Native, inbox: &Inbox, error: KafkaError) {
             | Code::Fatal,
         ) => inbox.fail(explained("cannot read on", error)),
         _ => tracing::debug!(%error, "the consumer goes on"),
+    }
+}
+
+/// A partition whose offset a leader did not know is not fetched any more, and which one it is we are not told. Most
+/// often the leader was a new one that had not caught up.
+fn fetch_again(consumer: &Native, inbox: &Inbox) {
+    for (at, next) in inbox.nexts() {
+        match start(consumer, &at, next) {
+            Ok(start) => {
+                report_gone(&at, next, start);
+                seek(consumer, inbox, &at, start);
+            }
+            Err(error) => inbox.fail(error),
+        }
+    }
+}
+
+/// Retention was faster than the group.
+fn report_gone(at: &Partition, next: u64, start: u64) {
+    if start > next {
+        let (topic, partition) = (&at.topic, at.number);
+        tracing::error!(topic, partition, from = next, to = start, "messages are gone and were never read");
     }
 }
 
@@ -208,9 +222,8 @@ fn positions(consumer: &Native, list: &TopicPartitionList) -> Result<Vec<(Positi
         };
         let start = start(consumer, &at, next)?;
         let has_position = matches!(element.offset(), Offset::Offset(_));
-        if has_position && start > next {
-            let (topic, partition) = (&at.topic, at.number);
-            tracing::error!(topic, partition, from = next, to = start, "messages are gone and were never read");
+        if has_position {
+            report_gone(&at, next, start);
         }
         let next = if has_position { next } else { start };
         positions.push((Position { at, next, note }, start));
@@ -238,17 +251,27 @@ fn committed(consumer: &Native, list: &TopicPartitionList) -> Result<TopicPartit
     }
 }
 
-/// The first offset from `next` on that is kept.
+/// The first offset from `next` on that is kept. A leader that has just become one may need a moment to know its end.
 fn start(consumer: &Native, at: &Partition, next: u64) -> Result<u64, Error> {
-    let kept = bounds(consumer.client(), at)?;
-    if next > kept.end {
-        let (topic, number, end) = (&at.topic, at.number, kept.end);
-        return Err(Error::new(format!(
-            "{topic}/{number} ends at {end} and the group has come to {next}: it is another log under the same name; \
-             find out what became of the first one, then delete the positions of the group"
-        )));
+    let until = Instant::now() + ANSWER_PATIENCE;
+    loop {
+        let kept = bounds(consumer.client(), at)?;
+        if next <= kept.end {
+            return Ok(next.max(kept.start));
+        }
+        if Instant::now() > until {
+            return Err(another_log(at, kept.end, next));
+        }
+        std::thread::sleep(POSITIONS_PAUSE);
     }
-    Ok(next.max(kept.start))
+}
+
+fn another_log(at: &Partition, end: u64, next: u64) -> Error {
+    let (topic, number) = (&at.topic, at.number);
+    Error::new(format!(
+        "{topic}/{number} ends at {end} and the group has come to {next}: it is another log under the same name; \
+         find out what became of the first one, then delete the positions of the group"
+    ))
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Partition> {

@@ -263,7 +263,7 @@ impl Shared {
 
     fn trouble(&self, consumer: &Native, error: KafkaError) {
         match error.rdkafka_error_code() {
-            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => self.pass_over_what_is_gone(consumer),
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => self.fetch_again(consumer),
             Some(Code::TopicAuthorizationFailed | Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
                 let numbers: Vec<u32> = self.places().keys().copied().collect();
                 for number in numbers {
@@ -275,14 +275,14 @@ impl Shared {
         }
     }
 
-    fn pass_over_what_is_gone(&self, consumer: &Native) {
+    fn fetch_again(&self, consumer: &Native) {
         let placed: Vec<u32> =
             self.places().iter().filter(|(_, place)| place.window.is_placed()).map(|(n, _)| *n).collect();
         for number in placed {
             let at = self.partition(number);
             let Ok(kept) = bounds(consumer.client(), &at) else { continue };
             self.change(number, |place| {
-                place.wanted |= place.window.next() < kept.start;
+                place.wanted = true;
                 place.window.skip_to(kept.start);
             });
         }
