@@ -30,6 +30,26 @@ pub enum Command {
     /// Runs all roles in this process, on one data directory
     #[cfg(feature = "all")]
     Up,
+    /// Runs ingress alone, on Kafka
+    #[cfg(feature = "ingress")]
+    Ingress,
+    /// Runs a masker alone, on Kafka
+    #[cfg(feature = "masker")]
+    Masker,
+    /// Runs an approver alone, on Kafka
+    #[cfg(feature = "approver")]
+    Approver,
+    /// Runs an archiver alone, on Kafka
+    #[cfg(feature = "archiver")]
+    Archiver,
+    /// Runs a query service alone, on Kafka
+    #[cfg(feature = "query")]
+    Query,
+    /// Plans, makes and checks the topics on Kafka, and who may do what with them
+    Topics {
+        #[command(subcommand)]
+        what: Topics,
+    },
     /// Shows the whole story on this machine, with real MCP calls
     #[cfg(feature = "demo")]
     Demo {
@@ -132,6 +152,25 @@ pub enum Redact {
         rules: RedactRules,
         /// TOML with the lists must_mask and must_not_mask
         cases: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// Shows the topics as they are to be
+    Plan,
+    /// Makes the topics that are not there; changes none that is
+    Create,
+    /// Names whatever differs from the plan
+    Check,
+    /// Shows the rights that each role needs, one Kafka user each, or gives them
+    Acls {
+        /// Gives the rights, as a user that may
+        #[arg(long)]
+        apply: bool,
+        /// The principal of a role, if it is not User:<role>; may be given several times
+        #[arg(long = "principal", value_name = "ROLE=User:NAME", value_parser = crate::topics::principal)]
+        principals: Vec<(crate::topics::Party, String)>,
     },
 }
 

@@ -16,6 +16,10 @@ use url::Url;
 
 use crate::{argv::Place, secret::Secret};
 
+mod bus;
+
+pub use self::bus::{Bus, BusKind, Mechanism, Sasl};
+
 /// What the development issuer's tokens are for.
 pub const DEVELOPMENT_AUDIENCE: &str = "https://hansard.invalid";
 
@@ -88,28 +92,6 @@ pub struct Operation {
     pub listen: SocketAddr,
     /// How long a clean stop may take.
     pub drain_seconds_max: u64,
-}
-
-/// `[bus]`: the log between the stages.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Bus {
-    pub kind: BusKind,
-    /// Partitions of each topic; set when the log is made.
-    pub partitions: u32,
-    /// How long sealed frames are kept once they are masked.
-    pub frames_hours: u64,
-    /// How long masked records are kept once they are archived.
-    pub records_hours: u64,
-    /// Bytes that each topic may take on disk before its oldest messages go.
-    pub topic_bytes_max: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum BusKind {
-    #[default]
-    Embedded,
 }
 
 /// `[archive]`: where the Parquet goes.
@@ -214,18 +196,6 @@ impl Default for Operation {
     }
 }
 
-impl Default for Bus {
-    fn default() -> Bus {
-        Bus {
-            kind: BusKind::Embedded,
-            partitions: 4,
-            frames_hours: 24,
-            records_hours: 72,
-            topic_bytes_max: 8 * 1024 * 1024 * 1024,
-        }
-    }
-}
-
 impl Default for Identity {
     fn default() -> Identity {
         Identity { issuers: Vec::new(), leeway_seconds: 60 }
@@ -287,9 +257,7 @@ impl Configuration {
         if let Err(error) = policy::Policy::compile(&self.policy) {
             faults.push(error.to_string());
         }
-        if self.bus.partitions == 0 || self.bus.partitions > 256 {
-            faults.push("[bus] partitions must be 1 to 256".to_owned());
-        }
+        self.bus.check(&mut faults);
         #[cfg(feature = "ingress")]
         self.check_drain(&mut faults);
         if faults.is_empty() { Ok(()) } else { Err(anyhow!("{}", faults.join("; "))) }
@@ -367,7 +335,12 @@ mod tests {
     #[test]
     fn faults_are_named_in_one_line() {
         check("[ingress]\nlissten = \"127.0.0.1:1\"", &["line 2", "lissten"]);
-        check("[bus]\nkind = \"rabbit\"", &["line 2", "embedded"]);
+        check("[bus]\nkind = \"rabbit\"", &["line 2", "embedded", "kafka"]);
+        check("[bus]\nkind = \"kafka\"", &["[bus] brokers"]);
+        check("[bus]\ntls = { certificate = \"c.pem\" }", &["certificate", "key"]);
+        check("[bus]\nsasl = { mechanism = \"SCRAM-SHA-512\" }", &["username", "password"]);
+        check("[bus]\nsasl = { mechanism = \"OAUTHBEARER\", password = \"env:P\" }", &["token"]);
+        check("[bus]\nsasl = { mechanism = \"GSSAPI\" }", &["line 2", "SCRAM-SHA-512"]);
         let twice = "[[connection]]\nname = \"a\"\nupstream = \"http://127.0.0.1:1\"\n".repeat(2);
         check(&twice, &["two connections are named \"a\""]);
         check("[[connection]]\nname = \"a/b\"\nupstream = \"ftp://x\"", &["a/b", "http://"]);

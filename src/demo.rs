@@ -15,14 +15,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::{
-    configuration::Configuration,
-    data::DataDirectory,
-    exit::Failure,
-    reading,
-    up::{self, Running},
-    wiring,
-};
+use crate::{configuration::Configuration, data::DataDirectory, exit::Failure, reading, running, up::Running, wiring};
 use secrets::Secrets;
 use server::BackOffice;
 use story::Story;
@@ -56,7 +49,7 @@ then = { hold = { reviewers = ["sre"], approve = 1, deny = 1, expires = "5m" } }
 /// Tells the story. With `exit`, ends when it is told, and fails unless all that it promises held.
 #[expect(clippy::print_stdout, reason = "the tables are what the demo is asked for")]
 pub async fn command(data: Option<PathBuf>, exit: bool) -> Result<(), Failure> {
-    let mut ended = up::signals()?;
+    let mut ended = running::signals()?;
     let temporary = tempfile::Builder::new().prefix("hansard-demo-").tempdir().context("cannot make a folder")?;
     let data = DataDirectory::create(data.unwrap_or_else(|| temporary.path().join("data")))?;
     let secrets = Arc::new(Secrets::generate());

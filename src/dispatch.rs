@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use crate::token::{self, Subject};
 use crate::{
     argv::{self, Arguments, Command, Place},
-    configuration::Configuration,
+    configuration::{BusKind, Configuration},
     data::DataDirectory,
     exit::Failure,
     keys::Keys,
+    topics::{self, Party},
     wiring,
 };
 
@@ -55,6 +56,17 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
             wiring::check(&configuration).map_err(Failure::Usage)?;
             crate::up::command(&data, &configuration).await
         }
+        #[cfg(feature = "ingress")]
+        Command::Ingress => single(&place, Party::Ingress).await,
+        #[cfg(feature = "masker")]
+        Command::Masker => single(&place, Party::Masker).await,
+        #[cfg(feature = "approver")]
+        Command::Approver => single(&place, Party::Approver).await,
+        #[cfg(feature = "archiver")]
+        Command::Archiver => single(&place, Party::Archiver).await,
+        #[cfg(feature = "query")]
+        Command::Query => single(&place, Party::Query).await,
+        Command::Topics { what } => topics(&place, what).await,
         #[cfg(feature = "demo")]
         Command::Demo { exit } => crate::demo::command(place.data, exit).await,
         #[cfg(feature = "query")]
@@ -80,6 +92,24 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
     }
 }
 
+async fn single(place: &Place, role: Party) -> Result<(), Failure> {
+    let (data, configuration) = fresh(place)?;
+    wiring::check(&configuration).map_err(Failure::Usage)?;
+    crate::single::command(&data, &configuration, role).await
+}
+
+async fn topics(place: &Place, what: argv::Topics) -> Result<(), Failure> {
+    let configuration = Configuration::find(place, &data_path(place)?).map_err(Failure::Usage)?;
+    let section = &configuration.bus;
+    match what {
+        argv::Topics::Plan => topics::show_plan(section),
+        argv::Topics::Create => topics::create(section).await?,
+        argv::Topics::Check => topics::check(section).await?,
+        argv::Topics::Acls { apply, principals } => topics::acls(section, &principals, apply).await?,
+    }
+    Ok(())
+}
+
 /// The data directory, made if need be, and the configuration that goes with it.
 fn fresh(place: &Place) -> Result<(DataDirectory, Configuration), Failure> {
     let path = data_path(place)?;
@@ -91,7 +121,11 @@ fn fresh(place: &Place) -> Result<(DataDirectory, Configuration), Failure> {
 fn existing(place: &Place) -> Result<(DataDirectory, Configuration), Failure> {
     let path = data_path(place)?;
     let configuration = Configuration::find(place, &path).map_err(Failure::Usage)?;
-    Ok((DataDirectory::existing(path).map_err(Failure::Unavailable)?, configuration))
+    let data = match configuration.bus.kind {
+        BusKind::Embedded => DataDirectory::existing(path),
+        BusKind::Kafka => DataDirectory::create(path),
+    };
+    Ok((data.map_err(Failure::Unavailable)?, configuration))
 }
 
 fn data_path(place: &Place) -> Result<PathBuf> {

@@ -4,16 +4,25 @@
 //! It refuses to hold logic of a stage: what a stage does is in its own room.
 
 #![expect(unreachable_pub, reason = "a program has no outside")]
-#![cfg_attr(not(feature = "all"), allow(dead_code, reason = "the commands of single roles come with the Kafka log"))]
+#![cfg_attr(
+    not(feature = "all"),
+    allow(dead_code, unused_imports, unused_variables, reason = "a build of some roles uses some of this")
+)]
 
 mod argv;
 mod configuration;
 mod data;
 mod dispatch;
 mod exit;
+mod kafka;
 mod keys;
+mod operation;
+mod running;
 mod secret;
+mod single;
+mod start;
 mod telemetry;
+mod topics;
 mod wiring;
 
 #[cfg(feature = "all")]
@@ -22,8 +31,6 @@ mod approvals;
 mod console;
 #[cfg(feature = "demo")]
 mod demo;
-#[cfg(feature = "all")]
-mod operation;
 #[cfg(feature = "query")]
 mod reading;
 #[cfg(feature = "masker")]

@@ -15,9 +15,11 @@ use recorder::Recorder;
 use schemas::{Clock, Timestamp, topic};
 
 use crate::{
-    configuration::{self, Configuration, DEVELOPMENT_AUDIENCE},
+    configuration::{self, BusKind, Configuration, DEVELOPMENT_AUDIENCE},
     data::DataDirectory,
+    kafka,
     keys::Keys,
+    topics::{self, Party},
 };
 
 /// A data key seals at most so many frames, for at most so long.
@@ -34,23 +36,44 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Opens the log. `emitter` names who records by this ground.
+    /// Opens the log for a command of a person. `emitter` names who records by this ground.
     pub async fn open(
         data: &DataDirectory,
         configuration: &Configuration,
         keys: &Keys,
         emitter: String,
     ) -> Result<Ground> {
+        Ground::on(log(data, configuration, &clock(), &[]).await?, keys, emitter)
+    }
+
+    pub fn on(bus: Arc<dyn Bus>, keys: &Keys, emitter: String) -> Result<Ground> {
         let clock = clock();
-        let bus: Arc<dyn Bus> = Arc::new(
-            Embedded::open(embedded_log(data, &configuration.bus, &clock))
-                .await
-                .with_context(|| format!("cannot open the log {}", data.log().display()))?,
-        );
         let epoch = u64::try_from(clock().0).context("the clock is before 1970")?;
         let sealer = Sealer::new(keys.public()?, DATA_KEY);
         let recorder = Arc::new(Recorder::new(emitter, epoch, sealer, bus.producer(), clock.clone()));
         Ok(Ground { bus, recorder, clock })
+    }
+}
+
+/// The log that is configured. On Kafka, it is checked that it has what `parties` need.
+pub async fn log(
+    data: &DataDirectory,
+    configuration: &Configuration,
+    clock: &Clock,
+    parties: &[Party],
+) -> Result<Arc<dyn Bus>> {
+    let section = &configuration.bus;
+    match section.kind {
+        BusKind::Embedded => {
+            let log = Embedded::open(embedded_log(data, section, clock)).await;
+            Ok(Arc::new(log.with_context(|| format!("cannot open the log {}", data.log().display()))?))
+        }
+        BusKind::Kafka => {
+            let who = if let [party] = parties { party.as_str() } else { "all" };
+            let cluster = kafka::connect(section, who).await?;
+            topics::check_needs(&cluster, parties).await?;
+            Ok(cluster.bus())
+        }
     }
 }
 
@@ -174,6 +197,7 @@ pub fn check(configuration: &Configuration) -> Result<()> {
     ingress(configuration)?;
     #[cfg(feature = "masker")]
     crate::redaction::load(&configuration.redaction)?;
+    kafka::check(&configuration.bus)?;
     for (name, value) in &configuration.archive.options {
         value.read().with_context(|| format!("[archive] options.{name}"))?;
     }

@@ -13,6 +13,7 @@ mod end_to_end {
     mod clouds;
     mod commands;
     mod doors;
+    mod kafka;
     mod keys;
     mod parts;
     mod pipeline;

@@ -15,6 +15,7 @@ mod faults {
     mod callers;
     mod chance;
     mod full_disk;
+    mod kafka;
     mod kills;
     mod pipeline;
     mod readers;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use bus::{
-    Bus, Partition,
+    Bus, Partition, Reader,
     embedded::{Config, Embedded},
 };
 use schemas::{frame::KIND_HEADER, topic};
@@ -18,7 +18,11 @@ const BYTES_MAX: usize = 16 << 20;
 pub(crate) async fn read(log: &Path) -> Frames {
     let config = Config { path: log.to_owned(), topics: Vec::new(), clock_us: Arc::new(|| 0) };
     let log = Embedded::open(config).await.expect("the log opens again");
-    let reader = log.reader();
+    of(&*log.reader()).await
+}
+
+/// The frames that a log has now.
+pub(crate) async fn of(reader: &dyn Reader) -> Frames {
     let mut frames = Frames::new();
     for number in 0..reader.partitions(topic::FRAMES).await.expect("partitions") {
         let at = Partition { topic: topic::FRAMES.to_owned(), number };

@@ -1,7 +1,7 @@
 //! The log between the stages: what they need of it, and its implementations.
 //!
 //! Messages are shaped as Kafka's are (topic, partition, offset, timestamp, key, ordered headers, value), so nothing
-//! above these traits knows which log it stands on. The **embedded** log is one SQLite file.
+//! above these traits knows which log it stands on. The **embedded** log is one SQLite file; the other one is **Kafka**.
 //!
 //! This room refuses to know what the messages mean: no schema, no seal, no stage.
 
@@ -14,6 +14,7 @@ mod directory;
 pub mod embedded;
 #[cfg(feature = "fault")]
 pub mod fault;
+pub mod kafka;
 mod murmur2;
 
 pub use directory::{DirectoryLock, data_dir_lock};
@@ -54,8 +55,9 @@ pub trait Consumer: Send + fmt::Debug {
     async fn next(&mut self) -> Result<Delivery, Error>;
     /// Reads `at` from `offset` on, whatever the group has committed.
     async fn seek(&mut self, at: &Partition, offset: u64) -> Result<(), Error>;
-    /// Publishes the outputs and advances the group's positions, all or nothing. A member that has lost a partition
-    /// since is told [`CommitError::Fenced`], and nothing of its commit is ever seen.
+    /// Publishes the outputs and advances the group's positions, all or nothing. Who reads sees the outputs soon
+    /// after, whoever takes over a partition sees its position at once. A member that has lost one of the partitions
+    /// is told [`CommitError::Fenced`], and nothing of its commit is ever seen; what it has lost is told by `next`.
     async fn commit(&mut self, positions: &[Position], outputs: Vec<Message>) -> Result<(), CommitError>;
     /// Leaves the group, so that others take over at once.
     async fn close(self: Box<Self>) -> Result<(), Error>;

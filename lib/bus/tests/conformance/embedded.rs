@@ -26,5 +26,5 @@ impl Place for Directory {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_log_keeps_every_promise() {
-    check(|| Arc::new(Directory(tempfile::tempdir().expect("a temporary directory")))).await;
+    check(usize::MAX >> 3, || Arc::new(Directory(tempfile::tempdir().expect("a temporary directory")))).await;
 }

@@ -9,11 +9,13 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bus::Bus;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 mod appends;
 mod embedded;
 mod groups;
+mod kafka;
+mod prefixed;
 mod reads;
 mod rebalances;
 mod transactions;
@@ -34,11 +36,21 @@ fn cases() -> Vec<(&'static str, Case)> {
 }
 
 /// Longest time for all cases together.
-const SUITE_SECONDS_MAX: u64 = 120;
+const SUITE_SECONDS_MAX: u64 = 240;
 
-/// Runs all cases, and says which have failed or did not end.
-async fn check(place: impl Fn() -> Arc<dyn Place>) {
-    let running: Vec<_> = cases().into_iter().map(|(name, case)| (name, tokio::spawn(case(place())))).collect();
+/// Runs all cases, some at a time, and says which have failed or did not end.
+async fn check(at_once: usize, place: impl Fn() -> Arc<dyn Place>) {
+    let turns = Arc::new(Semaphore::new(at_once));
+    let run = |(name, case): (&'static str, Case)| {
+        let (turns, place) = (turns.clone(), place());
+        let turn = async move { turns.acquire_owned().await.expect("nobody closes it") };
+        let case = async move {
+            let _turn = turn.await;
+            case(place).await;
+        };
+        (name, tokio::spawn(case))
+    };
+    let running: Vec<_> = cases().into_iter().map(run).collect();
     let deadline = Instant::now() + Duration::from_secs(SUITE_SECONDS_MAX);
     let mut failed = Vec::new();
     for (name, case) in running {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Case, Place,
-    workbench::{IN, OUT, Worker, at, key_of, message, send, texts},
+    workbench::{IN, OUT, Worker, at, key_of, message, sees, send, texts},
 };
 
 pub(crate) fn cases() -> Vec<(&'static str, Case)> {
@@ -28,14 +28,14 @@ async fn commits_together(place: Arc<dyn Place>) {
     worker.until_read(1).await;
     assert!(texts(&*bus, OUT, 0).await.is_empty());
     worker.member.commit(&worker.positions(), vec![message(OUT, "k", "A")]).await.expect("a commit");
-    assert_eq!(texts(&*bus, OUT, 0).await, ["A"]);
+    sees(&*bus, &["A"]).await;
     drop((worker, bus));
     let bus = place.open().await;
     send(&*bus, IN, &key_of(1), "b").await;
     let mut worker = Worker::start(&bus).await;
     worker.until_read(1).await;
     assert_eq!(worker.texts(), ["b"], "a was done");
-    assert_eq!(texts(&*bus, OUT, 0).await, ["A"]);
+    sees(&*bus, &["A"]).await;
 }
 
 async fn fails_in_whole(place: Arc<dyn Place>) {
@@ -51,7 +51,7 @@ async fn fails_in_whole(place: Arc<dyn Place>) {
     }
     worker.member.close().await.expect("it leaves");
     send(&*bus, OUT, "k", "later").await;
-    assert_eq!(texts(&*bus, OUT, 0).await, ["later"]);
+    sees(&*bus, &["later"]).await;
     let mut again = Worker::start(&bus).await;
     again.until_read(1).await;
     assert_eq!(again.texts(), ["a"], "its position has not moved");
@@ -78,7 +78,7 @@ async fn needs_no_positions(place: Arc<dyn Place>) {
     let mut worker = Worker::start(&bus).await;
     worker.member.commit(&[], vec![message(OUT, "k", "1"), message(OUT, "k", "2")]).await.expect("a commit");
     worker.member.commit(&[], Vec::new()).await.expect("an empty one");
-    assert_eq!(texts(&*bus, OUT, 0).await, ["1", "2"]);
+    sees(&*bus, &["1", "2"]).await;
 }
 
 async fn keeps_order(place: Arc<dyn Place>) {
@@ -89,7 +89,7 @@ async fn keeps_order(place: Arc<dyn Place>) {
         let outputs = some.iter().map(|number| message(OUT, "k", number)).collect();
         worker.member.commit(&[], outputs).await.expect("a commit");
     }
-    assert_eq!(texts(&*bus, OUT, 0).await, numbers);
+    sees(&*bus, &numbers).await;
 }
 
 async fn goes_back(place: Arc<dyn Place>) {

@@ -71,6 +71,14 @@ pub(crate) async fn texts(bus: &dyn Bus, topic: &str, number: u32) -> Vec<String
     all(bus, topic, number).await.iter().map(text).collect()
 }
 
+/// OUT shows these messages, and no others, soon.
+pub(crate) async fn sees(bus: &dyn Bus, expected: &[impl AsRef<str>]) {
+    let expected: Vec<&str> = expected.iter().map(AsRef::as_ref).collect();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < deadline && texts(bus, OUT, 0).await.len() < expected.len() {}
+    assert_eq!(texts(bus, OUT, 0).await, expected);
+}
+
 /// Polls them in order until all are done.
 pub(crate) async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut waiting: Vec<Pin<Box<_>>> = futures.into_iter().map(Box::pin).collect();

@@ -1,0 +1,209 @@
+//! What librdkafka can do and its Rust binding does not offer: the generation of a group's membership, what a user is
+//! allowed to do with a topic, and giving rights.
+//!
+//! The only unsafe code of this house. Each function owns what it makes, frees it on every path by [`Owned`], and
+//! keeps nothing of librdkafka's beyond its own return.
+#![allow(unsafe_code, reason = "librdkafka is a C library")]
+
+use std::{
+    ffi::{CStr, CString, c_char},
+    ptr::{self, NonNull},
+    time::Duration,
+};
+
+use rdkafka::bindings as c;
+
+use super::super::{Grant, Operation, Resource};
+
+/// Room for what librdkafka says of an error, in bytes.
+const MESSAGE_BYTES_MAX: usize = 512;
+
+/// A pointer that is freed with us.
+struct Owned<T>(NonNull<T>, unsafe extern "C" fn(*mut T));
+
+impl<T> Owned<T> {
+    fn new(made: *mut T, free: unsafe extern "C" fn(*mut T)) -> Option<Owned<T>> {
+        NonNull::new(made).map(|made| Owned(made, free))
+    }
+
+    fn raw(&self) -> *mut T {
+        self.0.as_ptr()
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: made by librdkafka for us alone, and freed nowhere else.
+        unsafe { (self.1)(self.0.as_ptr()) }
+    }
+}
+
+/// The generation of the group that the consumer is a member of; `None` while it is no member.
+pub(super) fn generation(consumer: *mut c::rd_kafka_t) -> Option<i32> {
+    // SAFETY: the caller's consumer outlives this call; the metadata is ours.
+    unsafe {
+        let metadata = c::rd_kafka_consumer_group_metadata(consumer);
+        let metadata = Owned::new(metadata, c::rd_kafka_consumer_group_metadata_destroy)?;
+        let generation = c::rd_kafka_consumer_group_metadata_generation_id(metadata.raw());
+        (generation >= 0).then_some(generation)
+    }
+}
+
+/// What this user may do with a topic; an error in librdkafka's words if the brokers do not say.
+pub(super) fn operations(
+    client: *mut c::rd_kafka_t,
+    topic: &str,
+    patience: Duration,
+) -> Result<Vec<Operation>, String> {
+    let name = CString::new(topic).map_err(|error| error.to_string())?;
+    let mut names = [name.as_ptr()];
+    // SAFETY: `names` and the client outlive the calls; the rest is ours until the end of the function.
+    unsafe {
+        let topics = c::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+        let topics = Owned::new(topics, c::rd_kafka_TopicCollection_destroy).ok_or("no topic collection")?;
+        let options = options(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, patience)?;
+        let refused = c::rd_kafka_AdminOptions_set_include_authorized_operations(options.raw(), 1);
+        drop(Owned::new(refused, c::rd_kafka_error_destroy));
+        let event = answer(client, patience, |queue| {
+            c::rd_kafka_DescribeTopics(client, topics.raw(), options.raw(), queue);
+        })?;
+        let result = c::rd_kafka_event_DescribeTopics_result(event.raw());
+        let mut count = 0;
+        let found = c::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if count == 0 {
+            return Err("the brokers do not describe the topic".to_owned());
+        }
+        let description = *found;
+        fault(c::rd_kafka_TopicDescription_error(description))?;
+        let mut count = 0;
+        let operations = c::rd_kafka_TopicDescription_authorized_operations(description, &raw mut count);
+        Ok((0..count).filter_map(|index| operation(*operations.add(index))).collect())
+    }
+}
+
+/// Gives the rights; those that are given already stay as they are.
+pub(super) fn grant(client: *mut c::rd_kafka_t, grants: &[Grant], patience: Duration) -> Result<(), String> {
+    let bindings: Vec<_> = grants.iter().map(binding).collect::<Result<_, _>>()?;
+    let mut each: Vec<_> = bindings.iter().map(Owned::raw).collect();
+    // SAFETY: bindings and client outlive the calls; the rest is ours until the end of the function.
+    unsafe {
+        let options = options(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATEACLS, patience)?;
+        let event = answer(client, patience, |queue| {
+            c::rd_kafka_CreateAcls(client, each.as_mut_ptr(), each.len(), options.raw(), queue);
+        })?;
+        let result = c::rd_kafka_event_CreateAcls_result(event.raw());
+        let mut count = 0;
+        let results = c::rd_kafka_CreateAcls_result_acls(result, &raw mut count);
+        (0..count).try_for_each(|index| fault(c::rd_kafka_acl_result_error(*results.add(index))))
+    }
+}
+
+/// # Safety
+/// `client` must be alive.
+unsafe fn options(
+    client: *mut c::rd_kafka_t,
+    operation: c::rd_kafka_admin_op_t,
+    patience: Duration,
+) -> Result<Owned<c::rd_kafka_AdminOptions_t>, String> {
+    // SAFETY: the client is alive; the options are ours; no message buffer is given, so none is written.
+    unsafe {
+        let made = c::rd_kafka_AdminOptions_new(client, operation);
+        let made = Owned::new(made, c::rd_kafka_AdminOptions_destroy).ok_or("no admin options")?;
+        c::rd_kafka_AdminOptions_set_request_timeout(made.raw(), milliseconds(patience), ptr::null_mut(), 0);
+        Ok(made)
+    }
+}
+
+/// Asks by `ask`, and waits for the one event that answers.
+///
+/// # Safety
+/// `client` must be alive.
+unsafe fn answer(
+    client: *mut c::rd_kafka_t,
+    patience: Duration,
+    ask: impl FnOnce(*mut c::rd_kafka_queue_t),
+) -> Result<Owned<c::rd_kafka_event_t>, String> {
+    // SAFETY: the client is alive; queue and event are ours.
+    unsafe {
+        let queue = Owned::new(c::rd_kafka_queue_new(client), c::rd_kafka_queue_destroy).ok_or("no queue")?;
+        ask(queue.raw());
+        let event = c::rd_kafka_queue_poll(queue.raw(), milliseconds(patience.saturating_mul(2)));
+        let event = Owned::new(event, c::rd_kafka_event_destroy).ok_or("the brokers have not answered")?;
+        if c::rd_kafka_event_error(event.raw()) == c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Ok(event);
+        }
+        Err(text(c::rd_kafka_event_error_string(event.raw())))
+    }
+}
+
+/// # Safety
+/// `error` must be null or alive.
+unsafe fn fault(error: *const c::rd_kafka_error_t) -> Result<(), String> {
+    // SAFETY: checked for null; its string lives as long as it does.
+    unsafe {
+        if error.is_null() || c::rd_kafka_error_code(error) == c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Ok(());
+        }
+        Err(text(c::rd_kafka_error_string(error)))
+    }
+}
+
+fn binding(grant: &Grant) -> Result<Owned<c::rd_kafka_AclBinding_t>, String> {
+    use c::{rd_kafka_ResourcePatternType_t as Pattern, rd_kafka_ResourceType_t as Type};
+    let (kind, name, pattern) = match &grant.resource {
+        Resource::Topic(name) => (Type::RD_KAFKA_RESOURCE_TOPIC, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_LITERAL),
+        Resource::Group(name) => (Type::RD_KAFKA_RESOURCE_GROUP, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_LITERAL),
+        Resource::Transactions(name) => {
+            (Type::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_PREFIXED)
+        }
+    };
+    let owned = |text: &str| CString::new(text).map_err(|error| error.to_string());
+    let (name, principal, host) = (owned(name)?, owned(&grant.principal)?, owned("*")?);
+    let mut message: [c_char; MESSAGE_BYTES_MAX] = [0; MESSAGE_BYTES_MAX];
+    // SAFETY: all strings outlive the call, which copies them; the buffer has the length that is told.
+    unsafe {
+        let made = c::rd_kafka_AclBinding_new(
+            kind,
+            name.as_ptr(),
+            pattern,
+            principal.as_ptr(),
+            host.as_ptr(),
+            acl_operation(grant.operation),
+            c::rd_kafka_AclPermissionType_t::RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW,
+            message.as_mut_ptr(),
+            message.len(),
+        );
+        Owned::new(made, c::rd_kafka_AclBinding_destroy).ok_or_else(|| text(message.as_ptr()))
+    }
+}
+
+fn acl_operation(operation: Operation) -> c::rd_kafka_AclOperation_t {
+    match operation {
+        Operation::Read => c::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_READ,
+        Operation::Write => c::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE,
+        Operation::Describe => c::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_DESCRIBE,
+    }
+}
+
+fn operation(of: c::rd_kafka_AclOperation_t) -> Option<Operation> {
+    match of {
+        c::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_READ => Some(Operation::Read),
+        c::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE => Some(Operation::Write),
+        c::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_DESCRIBE => Some(Operation::Describe),
+        _ => None,
+    }
+}
+
+fn milliseconds(patience: Duration) -> i32 {
+    i32::try_from(patience.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// # Safety
+/// `from` must be null or a string that ends with a zero.
+unsafe fn text(from: *const c_char) -> String {
+    if from.is_null() {
+        return "an error without words".to_owned();
+    }
+    // SAFETY: as above.
+    unsafe { CStr::from_ptr(from) }.to_string_lossy().into_owned()
+}

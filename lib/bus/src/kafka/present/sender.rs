@@ -1,0 +1,178 @@
+//! Sending: one idempotent producer for the whole program.
+//!
+//! Messages go out at once and in the order in which their `send` was first polled. A producer that librdkafka gives
+//! up on is replaced; what was on its way then has failed.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use rdkafka::{
+    Message as _,
+    client::Client,
+    config::FromClientConfigAndContext,
+    error::KafkaError,
+    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
+    producer::{BaseRecord, Producer as _, ThreadedProducer},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    super::Config,
+    catalogue::Catalogue,
+    client::{self, Context, Delivered, Trouble},
+    explain::explained,
+};
+use crate::{Error, Message, Offset, Producer, Stored, Unrecorded, VALUE_BYTES_MAX, partition_of};
+
+/// Bytes of messages that wait for the brokers, at most.
+const WAITING_KIBIBYTES_MAX: u32 = 256 * 1024;
+/// Messages that wait for the brokers, at most.
+const WAITING_MESSAGES_MAX: u32 = 64 * 1024;
+
+pub(super) type Native = ThreadedProducer<Context>;
+
+/// The producer in use, which also answers questions about the cluster.
+pub(super) struct Producers {
+    config: Config,
+    pub(super) trouble: Trouble,
+    current: Mutex<Arc<Native>>,
+}
+
+impl Producers {
+    pub(super) fn new(config: Config) -> Result<Producers, Error> {
+        let trouble = Trouble::default();
+        let current = Mutex::new(idempotent(&config, &trouble)?);
+        Ok(Producers { config, trouble, current })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn current(&self) -> Result<Arc<Native>, Error> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((code, reason)) = current.client().fatal_error() {
+            tracing::warn!(%code, reason, "the Kafka producer is replaced");
+            let given_up = std::mem::replace(&mut *current, idempotent(&self.config, &self.trouble)?);
+            std::thread::spawn(move || drop(given_up));
+        }
+        Ok(current.clone())
+    }
+
+    /// Asks the cluster something, on a thread that may wait for the answer.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Client<Context>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let producer = self.current()?;
+        let asked = tokio::task::spawn_blocking(move || question(producer.client())).await;
+        asked.map_err(|source| Error::because("a question to the brokers did not end", source))
+    }
+}
+
+impl fmt::Debug for Producers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producers").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+fn idempotent(config: &Config, trouble: &Trouble) -> Result<Arc<Native>, Error> {
+    let mut settings = client::settings(config, "producer");
+    settings
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("compression.codec", "zstd")
+        .set("linger.ms", "0")
+        .set("message.timeout.ms", config.send_timeout.as_millis().to_string())
+        .set("queue.buffering.max.kbytes", WAITING_KIBIBYTES_MAX.to_string())
+        .set("queue.buffering.max.messages", WAITING_MESSAGES_MAX.to_string());
+    let context = Context::new(config, "producer", trouble.clone());
+    let made = Native::from_config_and_context(&settings, context);
+    made.map(Arc::new).map_err(|error| explained("cannot make a Kafka producer", error))
+}
+
+#[derive(Debug)]
+pub(super) struct Sender {
+    producers: Arc<Producers>,
+    catalogue: Arc<Catalogue>,
+    /// Held from the first poll of a send until its message is in the queue of librdkafka; it is fair.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Sender {
+    pub(super) fn new(producers: Arc<Producers>, catalogue: Arc<Catalogue>) -> Sender {
+        Sender { producers, catalogue, turn: tokio::sync::Mutex::default() }
+    }
+
+    async fn queue(&self, message: &Message) -> Result<oneshot::Receiver<Delivered>, Error> {
+        let _turn = self.turn.lock().await;
+        check_length(message)?;
+        let partitions = self.catalogue.partitions(&message.topic).await?;
+        let (waits, delivered) = oneshot::channel();
+        enqueue(&*self.producers.current()?, message, partitions, Some(waits))
+            .map_err(|error| explained(format!("cannot send to {}", message.topic), error))?;
+        Ok(delivered)
+    }
+}
+
+#[async_trait]
+impl Producer for Sender {
+    async fn send(&self, message: Message) -> Result<Offset, Unrecorded> {
+        let delivered = self.queue(&message).await.map_err(|source| Unrecorded { source })?;
+        let tried = || format!("cannot send to {}", message.topic);
+        match delivered.await {
+            Ok(Ok((partition, offset))) => Ok(Offset {
+                partition: u32::try_from(partition).unwrap_or(0),
+                offset: u64::try_from(offset).unwrap_or(0),
+            }),
+            Ok(Err(error)) => Err(Unrecorded { source: explained(tried(), error) }),
+            Err(_) => Err(Unrecorded { source: explained(tried(), KafkaError::Canceled) }),
+        }
+    }
+}
+
+/// A message that no topic of ours takes.
+pub(super) fn check_length(message: &Message) -> Result<(), Error> {
+    let bytes = message.value.len();
+    if bytes <= VALUE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::new(format!("a message of {bytes} bytes is too large: at most {VALUE_BYTES_MAX} are taken")))
+}
+
+/// Puts a message into the queue of librdkafka, for the partition that its key has.
+pub(super) fn enqueue(
+    producer: &Native,
+    message: &Message,
+    partitions: u32,
+    waits: Option<oneshot::Sender<Delivered>>,
+) -> Result<(), KafkaError> {
+    let partition = partition_of(&message.key, partitions);
+    let record = BaseRecord::with_opaque_to(&message.topic, Box::new(waits))
+        .partition(i32::try_from(partition).unwrap_or(i32::MAX))
+        .key(&message.key[..])
+        .payload(&message.value[..])
+        .headers(headers(&message.headers));
+    producer.send(record).map_err(|(error, _)| error)
+}
+
+fn headers(from: &[(String, bytes::Bytes)]) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(from.len());
+    from.iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(&value[..]) }))
+}
+
+/// A message as it came from the brokers.
+pub(super) fn stored(message: &BorrowedMessage<'_>) -> Stored {
+    let copied = |bytes: Option<&[u8]>| bytes::Bytes::copy_from_slice(bytes.unwrap_or_default());
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    Stored {
+        offset: u64::try_from(message.offset()).unwrap_or(0),
+        timestamp_us: message.timestamp().to_millis().unwrap_or(0).saturating_mul(1000),
+        key: copied(message.key()),
+        headers: headers.map(|header| (header.key.to_owned(), copied(header.value))).collect(),
+        value: copied(message.payload()),
+    }
+}

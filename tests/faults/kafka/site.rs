@@ -1,0 +1,289 @@
+//! Brokers, roles, an upstream and an archive, and what is needed to ask each of them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use bus::{
+    Partition, Reader,
+    kafka::{Config, Mechanism, Sasl, Tls},
+};
+use http::Method;
+use schemas::{Record, topic};
+use tempfile::TempDir;
+use test_cluster::{ADMINISTRATOR, Cluster};
+
+use super::super::{
+    archive,
+    callers::Door,
+    chance::Chance,
+    sealed::{self, Frames},
+    upstream::Upstream,
+    verdict::{self, Known},
+};
+use crate::program::{PATIENCE, connection, hansard, http, output};
+
+/// Small batches, so that a fault finds the archiver at work.
+const COMMON: &str = "ingress.listen = \"127.0.0.1:0\"\nconsole.listen = \"127.0.0.1:0\"\noperation.listen = \"127.0.0.1:0\"\n\
+                      archiver.batch_age_seconds_max = 1\narchiver.batch_rows_max = 200\n";
+/// How long the roles may take to be done with all that is on the log.
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+const EACH: usize = 2;
+/// What a role tells in its log.
+const LOG: &str =
+    "warn,hansard=info,hansard_bus=debug,hansard_masker=debug,hansard_archiver=debug,hansard_ingress=info";
+
+pub(crate) struct Site {
+    pub(crate) cluster: Cluster,
+    pub(crate) upstream: Upstream,
+    pub(crate) known: Known,
+    pub(crate) chance: Chance,
+    pub(crate) ingresses: Vec<Role>,
+    pub(crate) maskers: Vec<Role>,
+    pub(crate) archivers: Vec<Role>,
+    folder: TempDir,
+    frames: std::sync::Arc<dyn Reader>,
+    token: String,
+    roles: usize,
+}
+
+/// One role as a process. Dropped, it is killed.
+pub(crate) struct Role {
+    child: Child,
+    door: Option<SocketAddr>,
+    operation: SocketAddr,
+    log: PathBuf,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Option<Site> {
+        let cluster = Cluster::start()?;
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = Upstream::start().await;
+        fs::create_dir(folder.path().join("archive")).unwrap();
+        make_topics(&cluster, folder.path());
+        let keys = folder.path().join("first");
+        say(hansard(&["keys", "generate"]).arg("--data").arg(&keys));
+        let token = say(hansard(&["token", "--subject", "ann", "--group", "staff"]).arg("--data").arg(&keys));
+        let frames = administrator(&cluster).await;
+        let mut site = Site {
+            cluster,
+            upstream,
+            known: Known::default(),
+            chance: Chance::new(0),
+            ingresses: Vec::new(),
+            maskers: Vec::new(),
+            archivers: Vec::new(),
+            folder,
+            frames,
+            token: token.trim().to_owned(),
+            roles: 0,
+        };
+        for _ in 0..EACH {
+            site.add_masker();
+            site.add_archiver();
+        }
+        Some(site)
+    }
+
+    /// As many ingresses as there should be, and where they listen.
+    pub(crate) async fn open_doors(&mut self) -> Vec<Door> {
+        while self.ingresses.len() < EACH {
+            let ingress = self.role("ingress");
+            self.ingresses.push(ingress);
+        }
+        let door = |role: &Role| Door { ingress: role.door.expect("ingress listens"), token: self.token.clone() };
+        self.ingresses.iter().map(door).collect()
+    }
+
+    /// Ends them well.
+    pub(crate) fn close_doors(&mut self) {
+        self.ingresses.drain(..).for_each(Role::terminate);
+    }
+
+    pub(crate) fn add_masker(&mut self) {
+        let masker = self.role("masker");
+        self.maskers.push(masker);
+    }
+
+    pub(crate) fn add_archiver(&mut self) {
+        let archiver = self.role("archiver");
+        self.archivers.push(archiver);
+    }
+
+    /// All rows, once every frame on Kafka is one.
+    pub(crate) async fn archived(&self, what: &str) -> Vec<Record> {
+        let until = Instant::now() + SETTLED_WITHIN;
+        let folder = self.folder.path().join("archive");
+        let frames = sealed::of(&*self.frames).await;
+        let all: u64 = frames.values().sum();
+        while archive::count(&folder) < all {
+            if Instant::now() > until {
+                let (count, lag, logs) = (archive::count(&folder), self.lag().await, self.logs());
+                panic!("{what}: {count} of {all} frames are rows\n{lag}\n{logs}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let rows = archive::read(&folder);
+        self.check_frames(what, &frames, &rows);
+        rows
+    }
+
+    fn check_frames(&self, what: &str, frames: &Frames, rows: &[Record]) {
+        verdict::check_frames(what, frames, rows);
+    }
+
+    /// A role in a data directory of its own, with the keys that it needs and a user of its own.
+    fn role(&mut self, role: &str) -> Role {
+        self.roles += 1;
+        let own = self.folder.path().join(format!("{role}-{}", self.roles));
+        fs::create_dir_all(own.join("keys")).unwrap();
+        let keys = self.folder.path().join("first/keys");
+        let needed = |name: &str| role == "masker" || name == "sealing.public" || name == "development.pem";
+        for entry in fs::read_dir(keys).unwrap().map(Result::unwrap) {
+            if needed(&entry.file_name().to_string_lossy()) {
+                fs::copy(entry.path(), own.join("keys").join(entry.file_name())).unwrap();
+            }
+        }
+        let configuration = own.join("hansard.toml");
+        let text = format!(
+            "{COMMON}{}[archive]\nurl = \"{}\"\n{}",
+            bus_section(&self.cluster, role),
+            self.folder.path().join("archive").display(),
+            connection(self.upstream.address)
+        );
+        fs::write(&configuration, text).unwrap();
+        let mut command = hansard(&[role]);
+        command.arg("--config").arg(&configuration).arg("--data").arg(&own);
+        command.env("KAFKA_PASSWORD", self.cluster.password()).env("HANSARD_LOG", LOG);
+        Role::start(command, &own.join("log"))
+    }
+
+    /// What the consumers of maskers and archivers have not read yet, and how ready they are.
+    async fn lag(&self) -> String {
+        let mut all = String::new();
+        for role in self.maskers.iter().chain(&self.archivers) {
+            let ready = http(Method::GET, role.operation, "/readyz", &[], b"").await;
+            let metrics = http(Method::GET, role.operation, "/metrics", &[], b"").await;
+            let lag = |line: &&str| line.starts_with("hansard_kafka_lag_messages");
+            let lags: Vec<&str> = metrics.text().lines().filter(lag).collect();
+            all.push_str(&format!("{}: {}\n{}\n", role.log.display(), ready.text(), lags.join("\n")));
+        }
+        all
+    }
+
+    fn logs(&self) -> String {
+        let mut all = BTreeMap::new();
+        for entry in fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap) {
+            let text = fs::read_to_string(entry.path().join("log")).unwrap_or_default();
+            all.insert(
+                entry.file_name(),
+                text.chars().rev().take(2000).collect::<String>().chars().rev().collect::<String>(),
+            );
+        }
+        format!("{all:#?}").replace("\\n", "\n")
+    }
+}
+
+impl Role {
+    fn start(mut command: Command, log: &Path) -> Role {
+        let told = fs::File::create(log).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(told).spawn().unwrap();
+        let mut role = Role { child, door: None, operation: ([0; 4], 0).into(), log: log.to_owned() };
+        let said = role.child.stdout.take().unwrap();
+        // It says `ready` or ends.
+        for line in BufReader::new(said).lines().map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("ingress    http://") {
+                role.door = address.trim_end_matches('/').parse().ok();
+            }
+            if let Some(address) = line.strip_prefix("operation  http://") {
+                role.operation =
+                    address.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
+            }
+            if line == "ready" {
+                return role;
+            }
+        }
+        panic!("{command:?} did not start: {}", fs::read_to_string(log).unwrap_or_default());
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
+    /// SIGTERM, and the end, which must be a good one.
+    pub(crate) fn terminate(mut self) {
+        self.signal("-TERM");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "{status}: {}", fs::read_to_string(&self.log).unwrap_or_default());
+                return;
+            }
+            assert!(Instant::now() < until, "it did not end within {PATIENCE:?} of SIGTERM");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bus_section(cluster: &Cluster, user: &str) -> String {
+    format!(
+        "[bus]\nkind = \"kafka\"\nbrokers = {:?}\ntls = {{ ca = {:?} }}\n\
+         sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"{user}\", password = \"env:KAFKA_PASSWORD\" }}\n",
+        cluster.brokers(),
+        cluster.ca()
+    )
+}
+
+/// By the command, as an administrator would.
+fn make_topics(cluster: &Cluster, folder: &Path) {
+    let configuration: PathBuf = folder.join("administrator.toml");
+    fs::write(&configuration, bus_section(cluster, ADMINISTRATOR)).unwrap();
+    for arguments in [&["topics", "create"][..], &["topics", "check"], &["topics", "acls", "--apply"]] {
+        let mut command = hansard(arguments);
+        command.arg("--config").arg(&configuration).arg("--data").arg(folder.join("administrator"));
+        say(command.env("KAFKA_PASSWORD", cluster.password()));
+    }
+}
+
+/// Reads what nobody but the masker may.
+async fn administrator(cluster: &Cluster) -> std::sync::Arc<dyn Reader> {
+    let config = Config {
+        brokers: cluster.brokers(),
+        client_id: "test".to_owned(),
+        tls: Some(Tls { ca: Some(cluster.ca()), identity: None }),
+        sasl: Some(Sasl::Password {
+            mechanism: Mechanism::ScramSha512,
+            username: ADMINISTRATOR.to_owned(),
+            password: cluster.password().to_owned(),
+        }),
+        send_timeout: Duration::from_secs(15),
+    };
+    let reader = bus::kafka::Cluster::connect(config).await.expect("the brokers answer").bus().reader();
+    let at = Partition { topic: topic::FRAMES.to_owned(), number: 0 };
+    reader.bounds(&at).await.expect("the topics are made");
+    reader
+}
+
+fn say(command: &mut Command) -> String {
+    let output = output(command);
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
