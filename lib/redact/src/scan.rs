@@ -264,7 +264,8 @@ const WHOLE_WORD_MAX: usize = 4;
 fn is_keyword(text: &[u8], at: usize, length: usize) -> bool {
     let letter = |place: usize| text.get(place).is_some_and(u8::is_ascii_alphabetic);
     let goes_on = length <= WHOLE_WORD_MAX && letter(at + length - 1) && letter(at + length);
-    !(letter(at) && at > 0 && letter(at - 1)) && !goes_on
+    let begun = letter(at) && at > 0 && letter(at - 1);
+    !begun && !goes_on
 }
 
 /// Overlapping finds become one, under the rule that comes first.

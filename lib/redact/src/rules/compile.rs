@@ -71,7 +71,7 @@ pub(crate) struct Finder {
 
 #[derive(Debug)]
 pub(crate) enum How {
-    Pattern(Pattern),
+    Pattern(Box<Pattern>),
     Detector(Detector),
 }
 
@@ -150,7 +150,7 @@ fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
         return detector::named(name).map(How::Detector);
     }
     match Pattern::new(source.pattern.as_deref()?) {
-        Ok(pattern) => Some(How::Pattern(pattern)),
+        Ok(pattern) => Some(How::Pattern(Box::new(pattern))),
         Err(fault) => {
             faults.push(source.fault(fault));
             None
