@@ -1,7 +1,8 @@
 //! How fast one core masks: a generated corpus of MCP messages, the fast scanner beside the reference, and shapes that
 //! somebody wrote to make it slow.
 //!
-//! `cargo bench -p hansard-redact --bench corpus -- [--megabytes 100] [--reference-megabytes 8]`. Times are CPU times of
+//! `cargo bench -p hansard-redact --bench corpus -- [--megabytes 100] [--reference-megabytes 8]`; with `--text FOLDER`, what
+//! is found in the text files there instead. Times are CPU times of
 //! the one thread that works, so that what else runs on the machine counts little.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench prints")]
@@ -12,6 +13,8 @@ use hansard_redact::Redactor;
 mod hostile;
 #[path = "corpus/make.rs"]
 mod make;
+#[path = "corpus/text.rs"]
+mod text;
 #[path = "corpus/time.rs"]
 mod time;
 
@@ -22,6 +25,10 @@ fn main() {
     };
     let megabytes = argument("--megabytes", 100);
     let redactor = Redactor::built_in();
+    let folder = std::env::args().skip_while(|argument| argument != "--text").nth(1);
+    if let Some(folder) = folder {
+        return text::run(&redactor, folder.as_ref(), megabytes * 1_000_000);
+    }
     println!("{} rules, {megabytes} MB generated, seed {}", redactor.rule_count(), make::SEED);
     let corpus = make::corpus(megabytes * 1_000_000);
     by_kind(&redactor, &corpus);
