@@ -1,7 +1,8 @@
 //! How fast one core masks: a generated corpus of MCP messages, the fast scanner beside the reference, and shapes that
 //! somebody wrote to make it slow.
 //!
-//! `cargo bench -p hansard-redact --bench corpus -- [--megabytes 100] [--reference-megabytes 8]`. Times are CPU times of
+//! `cargo bench -p hansard-redact --bench corpus -- [--megabytes 100] [--reference-megabytes 8]`; with `--text FOLDER`, what
+//! is found in the text files there instead. Times are CPU times of
 //! the one thread that works, so that what else runs on the machine counts little.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench prints")]
@@ -12,6 +13,8 @@ use hansard_redact::Redactor;
 mod hostile;
 #[path = "corpus/make.rs"]
 mod make;
+#[path = "corpus/text.rs"]
+mod text;
 #[path = "corpus/time.rs"]
 mod time;
 
@@ -22,6 +25,10 @@ fn main() {
     };
     let megabytes = argument("--megabytes", 100);
     let redactor = Redactor::built_in();
+    let folder = std::env::args().skip_while(|argument| argument != "--text").nth(1);
+    if let Some(folder) = folder {
+        return text::run(&redactor, folder.as_ref(), megabytes * 1_000_000);
+    }
     println!("{} rules, {megabytes} MB generated, seed {}", redactor.rule_count(), make::SEED);
     let corpus = make::corpus(megabytes * 1_000_000);
     by_kind(&redactor, &corpus);
@@ -33,14 +40,23 @@ fn main() {
 }
 
 fn by_kind(redactor: &Redactor, corpus: &[make::Message]) {
-    println!("| kind | messages | MB | MB/s | finds |\n|---|--:|--:|--:|--:|");
+    println!("| kind | messages | MB | MB/s | MB/s where nothing is found | MB/s where something is | finds |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
     for kind in make::KINDS {
         let of_kind: Vec<_> = corpus.iter().filter(|message| message.kind == *kind).cloned().collect();
-        let bytes: usize = of_kind.iter().map(|message| message.body.len()).sum();
-        let (seconds, finds) = time::cpu_seconds(|| mask(redactor, &of_kind));
-        let megabytes = bytes as f64 / 1e6;
-        println!("| {kind} | {} | {megabytes:.1} | {:.0} | {finds} |", of_kind.len(), megabytes / seconds);
+        let (clean, found): (Vec<_>, Vec<_>) =
+            of_kind.iter().cloned().partition(|message| mask(redactor, std::slice::from_ref(message)) == 0);
+        let (all, finds) = speed(redactor, &of_kind);
+        let (clean, found) = (speed(redactor, &clean).0, speed(redactor, &found).0);
+        let megabytes = of_kind.iter().map(|message| message.body.len()).sum::<usize>() as f64 / 1e6;
+        println!("| {kind} | {} | {megabytes:.1} | {all:.0} | {clean:.0} | {found:.0} | {finds} |", of_kind.len());
     }
+}
+
+fn speed(redactor: &Redactor, corpus: &[make::Message]) -> (f64, usize) {
+    let bytes: usize = corpus.iter().map(|message| message.body.len()).sum();
+    let (seconds, finds) = time::cpu_seconds(|| mask(redactor, corpus));
+    (bytes as f64 / 1e6 / seconds, finds)
 }
 
 fn whole(name: &str, redactor: &Redactor, corpus: &[make::Message]) {

@@ -144,6 +144,8 @@ fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
     let quoted_name = quoted_name.is_some();
     let spaced = skip_spaces(text, at);
     let (separator, quoted_only) = match (text.get(spaced)?, text.get(spaced + 1)) {
+        // `pin::Pin`, `auth::Error`: a path of names.
+        (b':', Some(b':')) => return None,
         (b'=', Some(b'>')) | (b':', Some(b'=')) => (2, false),
         (b'=', Some(b'=')) => (2, true),
         (b'=' | b':', _) => (1, false),
@@ -265,8 +267,16 @@ fn counts_bare(text: &[u8], end: usize, keyed: Keyed, value: &[u8], tight: bool)
         Value::Password if tight => true,
         Value::Password => value.len() >= 4 && (tells(value) || ends_line(text, end)),
         _ if tight => value.len() >= 4,
+        Value::Token | Value::Secret if is_type(value) => false,
         _ => value.len() >= 6 && tells(value),
     }
+}
+
+/// The name of a type that says what it holds: `token: OAuthTokenResponse`.
+fn is_type(value: &[u8]) -> bool {
+    const HOLDS: [&[u8]; 5] = [b"Token", b"Secret", b"Credential", b"Session", b"Key"];
+    let named = value[0].is_ascii_uppercase() && value.iter().all(u8::is_ascii_alphabetic);
+    named && HOLDS.iter().any(|word| value.windows(word.len()).any(|window| window == *word))
 }
 
 /// Some values have a shape; every other one may be anything.
@@ -346,9 +356,9 @@ fn is_word_of_code(text: &[u8], end: usize, value: &[u8]) -> bool {
         b"any",
     ];
     let lower = value.to_ascii_lowercase();
-    let named = value.iter().all(|byte| byte.is_ascii_alphabetic() || b"._".contains(byte));
+    let named = value.iter().all(|byte| byte.is_ascii_alphabetic() || b"._:".contains(byte));
     let called = named && text.get(end).is_some_and(|byte| b"([".contains(byte));
-    let path = named && value.contains(&b'.');
+    let path = named && (value.contains(&b'.') || value.windows(2).any(|pair| pair == b"::"));
     WORDS.contains(&lower.as_slice()) || called || path
 }
 

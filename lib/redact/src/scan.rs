@@ -5,8 +5,6 @@
 //! has found, so the cost grows with the text and not with what somebody wrote into it. The reference scanner says
 //! what must be found; this one finds the same. It refuses to know JSON.
 
-use memchr::memchr2_iter;
-
 use crate::{
     Withheld,
     bytes::{after_escape, run},
@@ -46,8 +44,7 @@ pub(crate) fn scan(rules: &Rules, text: &[u8], work: &mut Work) -> Result<Found,
     work.spend(text.len())?;
     let mut scan = Scan { rules, text, work, found: Found::default(), done: vec![0; rules.finders.len() + 1] };
     scan.literals()?;
-    scan.digits()?;
-    scan.signs()?;
+    scan.shapes()?;
     Ok(scan.found)
 }
 
@@ -117,41 +114,45 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Every run of digits, by its length.
-    fn digits(&mut self) -> Result<(), Withheld> {
-        let rules = self.rules;
-        let mut at = 0;
-        while let Some(start) = next_digit(self.text, at) {
-            let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
-            let behind = self.text.get(end).copied().unwrap_or_default();
-            // After a written escape, the letter before is none.
-            let before = start.checked_sub(1).map_or(0, |place| self.text[place]);
-            let escaped = matches!(before, b'n' | b'r' | b't') && after_escape(self.text, start);
-            for way in rules.runs.ways(end - start, (!escaped).then_some(before), behind) {
-                if start >= way.lead {
-                    self.candidate(way.finder, start - way.lead)?;
+    /// Every run of digits, by its length and its sides; and the signs between letters that may be part of an address.
+    fn shapes(&mut self) -> Result<(), Withheld> {
+        let (rules, text, mut at) = (self.rules, self.text, 0);
+        while let Some(gap) = text[at..].iter().position(|byte| SHAPED[usize::from(*byte)]) {
+            at += gap;
+            match text[at] {
+                b'@' => self.candidates(&rules.at_sign, at)?,
+                b':' if is_double(text, at) || is_between_hex(text, at) => self.candidates(&rules.colon, at)?,
+                b'-' if is_between_hex(text, at) && text.get(at + 3) == Some(&b'-') => {
+                    self.candidates(&rules.hyphen, at)?;
                 }
+                b'.' if is_between_hex(text, at) && text.get(at + 5) == Some(&b'.') => {
+                    self.candidates(&rules.dot, at)?;
+                }
+                b'0'..=b'9' => {
+                    at = self.digits(at)?;
+                    continue;
+                }
+                _ => {}
             }
-            at = end;
+            at += 1;
         }
         Ok(())
     }
 
-    fn signs(&mut self) -> Result<(), Withheld> {
+    /// The run of digits that starts here; returns where it ends.
+    fn digits(&mut self, start: usize) -> Result<usize, Withheld> {
         let rules = self.rules;
-        if !rules.at_sign.is_empty() || !rules.colon.is_empty() {
-            for at in memchr2_iter(b'@', b':', self.text) {
-                let finders = if self.text[at] == b'@' { &rules.at_sign } else { &rules.colon };
-                self.candidates(finders, at)?;
+        let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
+        let behind = self.text.get(end).copied().unwrap_or_default();
+        // After a written escape, the letter before is none.
+        let before = start.checked_sub(1).map_or(0, |place| self.text[place]);
+        let escaped = matches!(before, b'n' | b'r' | b't') && after_escape(self.text, start);
+        for way in rules.runs.ways(end - start, (!escaped).then_some(before), behind) {
+            if start >= way.lead {
+                self.candidate(way.finder, start - way.lead)?;
             }
         }
-        if !rules.hyphen.is_empty() || !rules.dot.is_empty() {
-            for at in memchr2_iter(b'-', b'.', self.text) {
-                let finders = if self.text[at] == b'-' { &rules.hyphen } else { &rules.dot };
-                self.candidates(finders, at)?;
-            }
-        }
-        Ok(())
+        Ok(end)
     }
 
     fn candidates(&mut self, finders: &[usize], at: usize) -> Result<(), Withheld> {
@@ -159,22 +160,28 @@ impl Scan<'_> {
     }
 }
 
-/// The next digit from `at` on.
-fn next_digit(text: &[u8], at: usize) -> Option<usize> {
-    let rest = text.get(at..)?;
-    let mut chunks = rest.chunks_exact(8);
-    let mut gone = at;
-    for chunk in &mut chunks {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default()) ^ 0x3030_3030_3030_3030;
-        // Of each byte, the high bit stays clear only in a digit.
-        let others = ((word & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | word;
-        let digits = !others & 0x8080_8080_8080_8080;
-        if digits != 0 {
-            return Some(gone + digits.trailing_zeros() as usize / 8);
-        }
-        gone += 8;
+/// Digits, `@`, `:`, `-` and `.`.
+const SHAPED: [bool; 256] = {
+    let mut shaped = [false; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        shaped[digit as usize] = true;
+        digit += 1;
     }
-    chunks.remainder().iter().position(u8::is_ascii_digit).map(|place| gone + place)
+    shaped[b'@' as usize] = true;
+    shaped[b':' as usize] = true;
+    shaped[b'-' as usize] = true;
+    shaped[b'.' as usize] = true;
+    shaped
+};
+
+fn is_double(text: &[u8], at: usize) -> bool {
+    text.get(at + 1) == Some(&b':')
+}
+
+fn is_between_hex(text: &[u8], at: usize) -> bool {
+    let hexadecimal = |place: usize| text.get(place).is_some_and(u8::is_ascii_hexdigit);
+    at > 0 && hexadecimal(at - 1) && hexadecimal(at + 1)
 }
 
 /// What trying a candidate gave.
@@ -257,7 +264,8 @@ const WHOLE_WORD_MAX: usize = 4;
 fn is_keyword(text: &[u8], at: usize, length: usize) -> bool {
     let letter = |place: usize| text.get(place).is_some_and(u8::is_ascii_alphabetic);
     let goes_on = length <= WHOLE_WORD_MAX && letter(at + length - 1) && letter(at + length);
-    !(letter(at) && at > 0 && letter(at - 1)) && !goes_on
+    let begun = letter(at) && at > 0 && letter(at - 1);
+    !begun && !goes_on
 }
 
 /// Overlapping finds become one, under the rule that comes first.

@@ -180,3 +180,17 @@ fn a_body_full_of_finds_was_said_to_be_costly() {
     assert_eq!(withheld, Some(Withheld::TooMany(20_000)));
     assert_eq!(withheld.unwrap().to_string(), "more than 20000 places to mask");
 }
+
+#[test]
+fn paths_types_and_paragraphs_were_masked() {
+    for text in [
+        "use std::{future::Future, pin::Pin};",
+        "pub use auth::AuthError;",
+        "let service_token = CancellationToken::new();",
+        "fn stored(client_id: &str, token: OAuthTokenResponse) {}",
+        "as defined in DFARS 252.227-7014",
+    ] {
+        leaves(text);
+    }
+    becomes("token: Abcdefghijklmnopqrstuvwxyz", "token: [REDACTED:token]");
+}

@@ -53,7 +53,7 @@ pub(crate) fn check(text: &[u8], at: usize, _: &mut Look) -> Option<(usize, usiz
             }
             next => {
                 if count >= DIGITS_MIN
-                    && !(next.is_some_and(|byte| is_word(*byte)) && !is_exponent(text, end))
+                    && (is_exponent(text, end) || !next.is_some_and(|byte| is_word(*byte)))
                     && is_card(&digits[..count])
                     && !is_in_uuid(text, at, end)
                 {
@@ -72,7 +72,7 @@ pub(crate) fn check(text: &[u8], at: usize, _: &mut Look) -> Option<(usize, usiz
 /// `4111…e0`, as some write a number.
 fn is_exponent(text: &[u8], at: usize) -> bool {
     let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-    matches!(text[at], b'e' | b'E') && is_digit(text, at + 1 + sign)
+    matches!(text.get(at), Some(b'e' | b'E')) && is_digit(text, at + 1 + sign)
 }
 
 fn is_card(digits: &[u8]) -> bool {

@@ -37,10 +37,10 @@ fn is_hex(bytes: &[u8]) -> bool {
 }
 
 fn alone(text: &[u8], start: usize, end: usize, separator: u8) -> bool {
-    let goes_on = |byte: u8| is_word(byte) || byte == separator;
-    !before(text, start).is_some_and(goes_on)
-        && !(text.get(end).is_some_and(|byte| is_word(*byte))
-            || (text.get(end) == Some(&separator) && text.get(end + 1).is_some_and(|byte| is_word(*byte))))
+    let word = |place: usize| text.get(place).is_some_and(|byte| is_word(*byte));
+    let begun = before(text, start).is_some_and(|byte| is_word(byte) || byte == separator);
+    let goes_on = word(end) || (text.get(end) == Some(&separator) && word(end + 1));
+    !begun && !goes_on
 }
 
 /// All zero or all ones is nobody's.

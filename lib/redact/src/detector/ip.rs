@@ -51,7 +51,8 @@ fn is_version(text: &[u8], at: usize, end: usize) -> bool {
 pub(crate) fn v6(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)> {
     let hexadecimal = |place: usize| text.get(place).is_some_and(u8::is_ascii_hexdigit);
     let double = text.get(at + 1) == Some(&b':');
-    if !double && !(hexadecimal(at + 1) && at > 0 && hexadecimal(at - 1)) {
+    let single = at > 0 && hexadecimal(at - 1) && hexadecimal(at + 1);
+    if !double && !single {
         return None;
     }
     let is_part = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';

@@ -329,6 +329,10 @@ fn american(text: &[u8], at: usize) -> Option<usize> {
     }
     let line = three(text, exchange)?;
     text.get(line).filter(|byte| b" -.".contains(byte))?;
+    // `252.227-7014` is a paragraph: dots stand in both places or in none.
+    if !bracket && (text[line] == b'.') != (text[exchange - 1] == b'.') {
+        return None;
+    }
     let end = run(text, line + 1, |byte| byte.is_ascii_digit());
     let spaced = !bracket && text[at..end].iter().all(|byte| byte.is_ascii_digit() || *byte == b' ');
     (end - line == 5 && (!spaced || is_announced(text, at))).then_some(end)

@@ -37,7 +37,7 @@ pub(crate) struct Rules {
     pub(crate) dot: Vec<usize>,
     pub(crate) names: Names,
     /// Parts of names, for the reference.
-    pub(crate) name_anchors: Vec<String>,
+    pub(crate) name_anchors: Vec<Vec<u8>>,
     /// The rule of passwords in URLs, and what follows those only looks like an address.
     pub(crate) url_credential: Option<RuleId>,
     pub(crate) tokens: Tokens,
@@ -71,7 +71,7 @@ pub(crate) struct Finder {
 
 #[derive(Debug)]
 pub(crate) enum How {
-    Pattern(Pattern),
+    Pattern(Box<Pattern>),
     Detector(Detector),
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn compile(sources: &[Rule], stops: Vec<String>, id: String, faults: 
     named.sort();
     let known = super::packs::PACKS.iter().flat_map(|(name, text)| super::source::read(name, text, &mut Vec::new()));
     let tokens = Tokens::of(known.map(|rule| rule.id).chain(named.iter().map(|(_, id)| id.clone())));
-    let of_name = |(anchor, target): &(String, Target)| (*target == Target::Name).then(|| anchor.clone());
+    let of_name = |(anchor, target): &(Vec<u8>, Target)| (*target == Target::Name).then(|| anchor.clone());
     Rules {
         id,
         name_anchors: build.literals.iter().filter_map(of_name).collect(),
@@ -150,7 +150,7 @@ fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
         return detector::named(name).map(How::Detector);
     }
     match Pattern::new(source.pattern.as_deref()?) {
-        Ok(pattern) => Some(How::Pattern(pattern)),
+        Ok(pattern) => Some(How::Pattern(Box::new(pattern))),
         Err(fault) => {
             faults.push(source.fault(fault));
             None
@@ -161,7 +161,7 @@ fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
 #[derive(Default)]
 struct Build {
     finders: Vec<Finder>,
-    literals: Vec<(String, Target)>,
+    literals: Vec<(Vec<u8>, Target)>,
     runs: Runs,
     at_sign: Vec<usize>,
     colon: Vec<usize>,
@@ -193,12 +193,12 @@ impl Build {
                 self.runs.add_pattern(place, &digits.run, usize::from(lead), pattern, (left.as_ref(), next.as_ref()));
             }
         }
-        self.literals.extend(literals.iter().map(|literal| (literal.to_lowercase(), Target::Finder(place))));
+        self.literals.extend(literals.iter().map(|literal| (literal.to_lowercase().into(), Target::Finder(place))));
         // A keyword that only has to stand before digits is looked up when the digits are found.
         let keywords: Vec<_> = source.keywords.iter().map(|word| word.to_lowercase()).collect();
         let by_keyword = literals.is_empty() && source.digits.is_none() && matches!(how, How::Pattern(_));
         if by_keyword {
-            self.literals.extend(keywords.iter().map(|word| (word.clone(), Target::Keyword(place))));
+            self.literals.extend(keywords.iter().map(|word| (word.clone().into(), Target::Keyword(place))));
         }
         let allow = allow(source);
         self.finders.push(Finder {
@@ -227,10 +227,20 @@ impl Build {
                 // Separators may stand between the words of a name, so its longest word is the anchor.
                 let words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
                 let longest = words.max_by_key(|word| word.len()).unwrap_or_default();
-                self.literals.push((longest.to_lowercase(), Target::Name));
+                self.name_anchor(longest);
             }
         }
-        self.literals.extend(source.anchors.iter().map(|anchor| (anchor.to_lowercase(), Target::Name)));
+        source.anchors.iter().for_each(|anchor| self.name_anchor(anchor));
+    }
+
+    /// An anchor of two bytes is one of three for each byte that can follow a name that ends in it.
+    fn name_anchor(&mut self, anchor: &str) {
+        let anchor = anchor.to_lowercase().into_bytes();
+        if anchor.len() != 2 {
+            return self.literals.push((anchor, Target::Name));
+        }
+        let follows = b" \t\"'`=:>]_-.0123456789\xf8\xf9\xfa\xfb\xfc\xfd\xfe";
+        self.literals.extend(follows.iter().map(|byte| ([&anchor[..], &[*byte]].concat(), Target::Name)));
     }
 }
 

@@ -60,8 +60,8 @@ fn pattern_anchor(rule: &Rule, faults: &mut Vec<String>) {
         _ if rule.digits.is_some() && rule.literals.is_empty() => {}
         _ => faults.push(rule.fault("one kind of anchor: literals, or digits, or keywords")),
     }
-    if rule.keywords.iter().any(|word| word.len() < 2) {
-        faults.push(rule.fault("a keyword has at least two bytes"));
+    if rule.keywords.iter().any(|word| word.len() < 3) {
+        faults.push(rule.fault("a keyword has at least three bytes"));
     }
 }
 

@@ -46,7 +46,7 @@ fn detected(finder: &Finder, shape: Shape, text: &[u8], hits: &mut Vec<Hit>) {
 /// Is this a place that the detector is defined for?
 fn announces(finder: &Finder, shape: Shape, text: &[u8], at: usize) -> bool {
     match shape {
-        Shape::Literals(_) => finder.literals.iter().any(|literal| begins(text, at, literal)),
+        Shape::Literals(_) => finder.literals.iter().any(|literal| begins(text, at, literal.as_bytes())),
         Shape::Digits(..) => is_digit(text, at) && (at == 0 || !is_digit(text, at - 1)),
         Shape::AtSign => text[at] == b'@',
         Shape::Colon => text[at] == b':',
@@ -55,8 +55,8 @@ fn announces(finder: &Finder, shape: Shape, text: &[u8], at: usize) -> bool {
     }
 }
 
-fn begins(text: &[u8], at: usize, literal: &str) -> bool {
-    text.get(at..at + literal.len()).is_some_and(|here| here.eq_ignore_ascii_case(literal.as_bytes()))
+fn begins(text: &[u8], at: usize, literal: &[u8]) -> bool {
+    text.get(at..at + literal.len()).is_some_and(|here| here.eq_ignore_ascii_case(literal))
 }
 
 /// Every place where one of the names' anchors stands.
