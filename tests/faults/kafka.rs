@@ -37,34 +37,52 @@ enum Fault {
     IngressKilled,
     BrokerFrozen,
     RebalanceStorm,
+    /// So that nothing can be durable.
+    TwoBrokersKilled,
 }
 
-const ORDINARY: [Fault; 4] = [Fault::Nothing, Fault::BrokerKilled, Fault::MaskerKilled, Fault::MaskerFrozen];
-const MORE: [Fault; 5] =
-    [Fault::ControllerKilled, Fault::ArchiverKilled, Fault::IngressKilled, Fault::BrokerFrozen, Fault::RebalanceStorm];
+const ORDINARY: [Fault; 3] = [Fault::Nothing, Fault::MaskerKilled, Fault::MaskerFrozen];
+const MORE: [Fault; 7] = [
+    Fault::BrokerKilled,
+    Fault::TwoBrokersKilled,
+    Fault::ControllerKilled,
+    Fault::ArchiverKilled,
+    Fault::IngressKilled,
+    Fault::BrokerFrozen,
+    Fault::RebalanceStorm,
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_apart_on_three_brokers_lose_and_double_nothing() {
     let Some(mut site) = Site::start().await else { return };
-    let asked = std::env::var("HANSARD_KAFKA_FAULTS").unwrap_or_default();
-    let is_asked = |fault: &Fault| match asked.as_str() {
-        "" => ORDINARY.contains(fault),
-        "all" => true,
-        names => names.split(',').any(|name| name == format!("{fault:?}")),
-    };
-    for fault in ORDINARY.iter().chain(&MORE).filter(|fault| is_asked(fault)) {
-        strike(&mut site, *fault).await;
+    for (round, fault) in asked().into_iter().enumerate() {
+        match fault {
+            Fault::TwoBrokersKilled => without_enough_brokers(&mut site).await,
+            fault => strike(&mut site, round, fault).await,
+        }
     }
-    without_enough_brokers(&mut site).await;
+}
+
+/// The faults of this run, in order.
+fn asked() -> Vec<Fault> {
+    let all = || ORDINARY.iter().chain(&MORE).copied();
+    match std::env::var("HANSARD_KAFKA_FAULTS").unwrap_or_default().as_str() {
+        "" => ORDINARY.to_vec(),
+        "all" => all().collect(),
+        names => names
+            .split(',')
+            .map(|name| all().find(|fault| name == format!("{fault:?}")).expect("the name of a fault"))
+            .collect(),
+    }
 }
 
 /// Load, the fault in the middle of it, more load, and the verdict.
-async fn strike(site: &mut Site, fault: Fault) {
+async fn strike(site: &mut Site, round: usize, fault: Fault) {
     let began = Instant::now();
     let doors = site.open_doors().await;
     let mut all = Vec::new();
     for (number, door) in doors.iter().enumerate() {
-        all.push(Callers::start(door, &format!("{fault:?}d{number}"), CALLERS / 2, &mut site.chance));
+        all.push(Callers::start(door, &format!("{fault:?}r{round}d{number}"), CALLERS / 2, &mut site.chance));
     }
     let_pass(LOAD_MILLISECONDS).await;
     happen(site, fault).await;
@@ -83,7 +101,7 @@ async fn strike(site: &mut Site, fault: Fault) {
 
 async fn happen(site: &mut Site, fault: Fault) {
     match fault {
-        Fault::Nothing => {}
+        Fault::Nothing | Fault::TwoBrokersKilled => {}
         Fault::BrokerKilled => broker_killed(site, 0).await,
         Fault::ControllerKilled => {
             let controller = site.cluster.controller().expect("one of them leads");

@@ -96,6 +96,7 @@ impl Site {
     pub(crate) async fn open_doors(&mut self) -> Vec<Door> {
         while self.ingresses.len() < EACH {
             let ingress = self.role("ingress");
+            ingress.await_ready().await;
             self.ingresses.push(ingress);
         }
         let door = |role: &Role| Door { ingress: role.door.expect("ingress listens"), token: self.token.clone() };
@@ -161,7 +162,9 @@ impl Site {
         fs::write(&configuration, text).unwrap();
         let mut command = hansard(&[role]);
         command.arg("--config").arg(&configuration).arg("--data").arg(&own);
-        command.env("KAFKA_PASSWORD", self.cluster.password()).env("HANSARD_LOG", LOG);
+        command
+            .env("KAFKA_PASSWORD", self.cluster.password())
+            .env("HANSARD_LOG", std::env::var("HANSARD_LOG").unwrap_or_else(|_| LOG.to_owned()));
         Role::start(command, &own.join("log"))
     }
 
@@ -184,7 +187,7 @@ impl Site {
             let text = fs::read_to_string(entry.path().join("log")).unwrap_or_default();
             all.insert(
                 entry.file_name(),
-                text.chars().rev().take(2000).collect::<String>().chars().rev().collect::<String>(),
+                text.chars().rev().take(4000).collect::<String>().chars().rev().collect::<String>(),
             );
         }
         format!("{all:#?}").replace("\\n", "\n")
@@ -215,6 +218,13 @@ impl Role {
 
     pub(crate) fn signal(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    async fn await_ready(&self) {
+        let until = Instant::now() + PATIENCE;
+        while http(Method::GET, self.operation, "/readyz", &[], b"").await.status != 200 {
+            assert!(Instant::now() < until, "not ready within {PATIENCE:?}");
+        }
     }
 
     pub(crate) fn kill(self) {
