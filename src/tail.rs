@@ -126,9 +126,16 @@ fn is_told(places: &Places, ends: &Places) -> bool {
 
 /// Writes the lines of these messages, all the way out.
 fn tell(at: &Partition, messages: &[Stored], format: TailFormat) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
     let record = |message: &Stored| {
-        Record::from_avro(&message.value)
-            .with_context(|| format!("message {}/{}/{} is no record", at.topic, at.number, message.offset))
+        Record::from_avro(&message.value).with_context(|| {
+            let place = format!("{}/{}/{}", at.topic, at.number, message.offset);
+            format!(
+                "message {place} is no record that this version can read: use the version of the masker that wrote it"
+            )
+        })
     };
     let records: Vec<Record> = messages.iter().map(record).collect::<Result<_>>()?;
     let lines = lines(&records, format)?;
