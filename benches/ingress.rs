@@ -8,6 +8,7 @@
 //! cargo bench --bench ingress
 //! cargo bench --bench ingress -- calls 1     # one round of calls
 //! cargo bench --bench ingress -- streams     # memory alone
+//! cargo bench --bench ingress -- load 1024 64 10   # `hansard up` alone: bytes, connections, seconds; for a profiler
 //! ```
 //!
 //! Client, upstream and what is between them share the machine's cores, so calls per second are those of the whole
@@ -27,6 +28,8 @@ mod ingress {
     pub(crate) mod upstream;
 }
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use ingress::{pass_through, process, report, rounds, streams, upstream};
 
@@ -37,6 +40,12 @@ fn main() -> Result<()> {
         [] => measure_calls(rounds::ROUNDS).and_then(|()| measure_streams()),
         ["calls", rounds] => measure_calls(rounds.parse()?),
         ["streams"] => measure_streams(),
+        ["load", bytes, connections, seconds] => {
+            let window = Duration::from_secs(seconds.parse()?);
+            let turn = rounds::load(bytes.parse()?, connections.parse()?, window, |id| println!("process {id}"))?;
+            println!("{}", report::load(&turn));
+            Ok(())
+        }
         [upstream::ROLE] => upstream::serve(),
         [pass_through::ROLE, to] => pass_through::serve(to.parse()?),
         _ => bail!("unknown arguments: {arguments:?}"),

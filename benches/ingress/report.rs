@@ -111,6 +111,19 @@ fn throughput_row(text: &mut String, measured: &rounds::Measured, (way, length, 
     );
 }
 
+pub(crate) fn load(turn: &Turn) -> String {
+    let at = |percent| ms(percentile(turn.seen.latencies.clone(), percent));
+    format!(
+        "{:.0} calls/s, {:.0} with catching up; p50 {} ms, p99 {} ms; its CPU {:.0} µs/call, the caller's and the upstream's {:.0}",
+        turn.rate(),
+        turn.sustained_rate(),
+        at(50),
+        at(99),
+        turn.own_cpu_us(),
+        turn.others_cpu_us(),
+    )
+}
+
 pub(crate) fn streams(measured: &streams::Measured) -> String {
     format!(
         "| open streams | opened in s | open for s | events passed | CPU of `hansard up` s | memory before MiB | peak (VmHWM) MiB | of it pages of files MiB |\n\

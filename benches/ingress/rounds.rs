@@ -87,7 +87,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Measured> {
             synced.measure(folder.path())?;
             for connections in CONNECTIONS {
                 for way in WAYS {
-                    turns.push(ground.turn(way, length, connections)?);
+                    turns.push(ground.turn(way, length, connections, WINDOW)?);
                 }
             }
         }
@@ -96,6 +96,14 @@ pub(crate) fn measure(rounds: usize) -> Result<Measured> {
     let peak_kib = process::memory_kib(ground.hansard.process.id(), "VmHWM")?;
     let recorded = ground.recorded(&turns)?;
     Ok(Measured { turns, synced, peak_kib, recorded, took: began.elapsed() })
+}
+
+/// One turn of `hansard up` alone; its process is told first, so that a profiler can look at it.
+pub(crate) fn load(length: usize, connections: usize, window: Duration, tell: impl FnOnce(u32)) -> Result<Turn> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let ground = Ground::start(folder.path())?;
+    tell(ground.hansard.process.id());
+    ground.turn(Way::Hansard, length, connections, window)
 }
 
 impl Ground {
@@ -108,8 +116,8 @@ impl Ground {
         Ok(Ground { upstream, pass_through, hansard, token })
     }
 
-    fn turn(&self, way: Way, length: usize, connections: usize) -> Result<Turn> {
-        let load = Load { message: message::call(length), connections, warm_up: WARM_UP, window: WINDOW };
+    fn turn(&self, way: Way, length: usize, connections: usize, window: Duration) -> Result<Turn> {
+        let load = Load { message: message::call(length), connections, warm_up: WARM_UP, window };
         let between = self.between(way);
         // In this order in `Seen::cpu`: caller, upstream, what is between them.
         let processes: Vec<u32> = [std::process::id(), self.upstream.id()].into_iter().chain(between).collect();
@@ -117,15 +125,8 @@ impl Ground {
             self.hansard.process.resume()?;
         }
         let seen = load::run(&self.target(way), &load, &processes)?;
-        let mut turn = Turn {
-            way,
-            length,
-            connections,
-            window: WINDOW,
-            seen,
-            catch_up: Duration::ZERO,
-            catch_up_cpu: Duration::ZERO,
-        };
+        let mut turn =
+            Turn { way, length, connections, window, seen, catch_up: Duration::ZERO, catch_up_cpu: Duration::ZERO };
         if way == Way::Hansard {
             (turn.catch_up, turn.catch_up_cpu) = catch_up(self.hansard.process.id())?;
             self.hansard.process.pause()?;

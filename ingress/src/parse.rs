@@ -8,7 +8,10 @@ use protocol::{
     jsonrpc::{self, Id, Malformed, Message, Shape},
     mcp::{self, Described, Era},
 };
-use schemas::{Call, FrameKind, Level, call::Ruling};
+use schemas::{
+    Call, FrameKind, Level,
+    call::{Arguments, Ruling},
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -88,15 +91,13 @@ fn session_call(exchange: &Exchange) -> Call {
 }
 
 fn http_call(exchange: &Exchange, body: &Bytes) -> Call {
-    let arguments = serde_json::from_slice(body).unwrap_or(Value::Null);
     let query = exchange.head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     Call {
         connection: exchange.connection_name().to_owned(),
         protocol: "http".to_owned(),
         method: exchange.head.method.to_string(),
         target: format!("{}{query}", if exchange.suffix.is_empty() { "/" } else { &exchange.suffix }),
-        text: if arguments.is_null() { String::from_utf8_lossy(body).into_owned() } else { mcp::text_of(&arguments) },
-        arguments,
+        arguments: Arguments::new(body),
         arguments_digest: Some(Sha256::digest(body).into()),
     }
 }
@@ -136,7 +137,7 @@ fn cancelled_id(call: &Call) -> Option<Id> {
     if call.method != "notifications/cancelled" {
         return None;
     }
-    match call.arguments.get("requestId")? {
+    match call.arguments.json().get("requestId")? {
         Value::String(id) => Some(Id::Text(id.clone())),
         id => id.as_i64().map(Id::Number),
     }

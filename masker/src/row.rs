@@ -132,11 +132,10 @@ impl Masker {
 /// The last step: nothing of the record changes after its leaf.
 fn seal(mut record: Record, redactor: &Redactor) -> Record {
     record.ruleset_id = Some(redactor.ruleset_id().to_owned());
-    leaf::mint(&mut record, || {
-        let mut salt = [0; leaf::SALT_BYTES];
-        getrandom::fill(&mut salt).expect("the operating system gives random bytes");
-        salt
-    });
+    let mut salts = [[0; leaf::SALT_BYTES]; leaf::ERASABLE_FIELDS];
+    getrandom::fill(salts.as_flattened_mut()).expect("the operating system gives random bytes");
+    let mut salts = salts.into_iter();
+    leaf::mint(&mut record, || salts.next().expect("there is one for every field that may be erased"));
     record
 }
 

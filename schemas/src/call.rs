@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::ApprovalId;
 
+mod arguments;
 mod microseconds;
+
+pub use arguments::Arguments;
 
 /// One call as policy sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,10 +22,8 @@ pub struct Call {
     pub method: String,
     /// Tool name, prompt name, resource URI or path; empty when the method has none.
     pub target: String,
-    /// The arguments (`params.arguments`, else `params`), as JSON.
-    pub arguments: serde_json::Value,
-    /// All strings of the arguments, unescaped, one per line: what `call.text` matches on.
-    pub text: String,
+    /// `params.arguments`, else `params`; of plain HTTP the body. Their text is what `call.text` matches on.
+    pub arguments: Arguments,
     /// SHA-256 of the arguments' bytes; never stored as it is.
     pub arguments_digest: Option<[u8; 32]>,
 }

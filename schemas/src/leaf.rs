@@ -19,7 +19,7 @@
 //!
 //! It refuses to draw salts: randomness is passed in.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
@@ -100,6 +100,16 @@ pub const FIELDS: [(&str, Place); 48] = [
     ("span_id", Place::Clear),
 ];
 
+/// The most salts that a record has.
+pub const ERASABLE_FIELDS: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < FIELDS.len() {
+        count += !matches!(FIELDS[at].1, Place::Clear) as usize;
+        at += 1;
+    }
+    count
+};
+
 /// The record is not what was minted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -175,9 +185,9 @@ pub fn commit(field: u16, salt: &[u8; SALT_BYTES], value: &[u8]) -> [u8; HASH_BY
 }
 
 /// Present values of the erasable fields, as they are committed to, by field number.
-fn erasable(record: &Record) -> Vec<(u16, Vec<u8>)> {
-    let mut present = Vec::new();
-    for (number, (column, (_, place))) in (1..).zip(columns(record).iter().zip(FIELDS)) {
+fn erasable(record: &Record) -> Vec<(u16, Cow<'_, [u8]>)> {
+    let mut present = Vec::with_capacity(ERASABLE_FIELDS);
+    for (number, (column, (_, place))) in (1..).zip(columns(record).into_iter().zip(FIELDS)) {
         if let (Some(column), true) = (column, place != Place::Clear) {
             present.push((number, column.whole()));
         }
@@ -195,11 +205,11 @@ fn check_shape(what: &'static str, items: &[FieldBytes], length: usize) -> Resul
 }
 
 fn check_commitments(record: &Record) -> Result<(), LeafMismatch> {
-    let values: BTreeMap<u16, Vec<u8>> = erasable(record).into_iter().collect();
-    for (&number, value) in &values {
-        check_value(record, number, value)?;
+    let values = erasable(record);
+    for (number, value) in &values {
+        check_value(record, *number, value)?;
     }
-    let stray = |salt: &&FieldBytes| !values.keys().any(|&number| i32::from(number) == salt.field);
+    let stray = |salt: &&FieldBytes| !values.iter().any(|(number, _)| i32::from(*number) == salt.field);
     match record.salts.iter().find(stray).and_then(|salt| name(salt.field)) {
         Some(field) => Err(LeafMismatch::Unpaired { field }),
         None => Ok(()),

@@ -25,6 +25,7 @@ use self::{
     processes::Processes,
     queue::Queue,
     reader::Connections,
+    recent::Recent,
     seen::Seen,
     writer::{Upkeep, Writer},
 };
@@ -43,6 +44,7 @@ mod job;
 mod processes;
 mod queue;
 mod reader;
+mod recent;
 mod retention;
 mod seen;
 mod writer;
@@ -72,6 +74,7 @@ struct Log {
     catalogue: Arc<Catalogue>,
     queue: Arc<Queue>,
     seen: Arc<watch::Sender<Seen>>,
+    recent: Arc<Recent>,
     connections: Arc<Connections>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Says to other processes that we have the log open.
@@ -132,6 +135,7 @@ impl Log {
             catalogue: Arc::new(catalogue),
             queue: Arc::default(),
             seen: Arc::new(watch::Sender::new(seen)),
+            recent: Arc::default(),
             connections: Arc::new(Connections::new(config.path.clone())),
             path: config.path,
             writer: Mutex::default(),
@@ -144,6 +148,7 @@ impl Log {
             clock_us: config.clock_us,
             queue: log.queue.clone(),
             seen: log.seen.clone(),
+            recent: log.recent.clone(),
             processes,
             upkeep: Upkeep::default(),
         };
@@ -173,6 +178,14 @@ impl Log {
         let (job, _) = Job::new(work);
         // A queue that takes nothing has no writer any more, and so no members either.
         let _ = self.queue.push(job);
+    }
+
+    /// Messages from `from` on, out of memory where they are new.
+    async fn messages(&self, id: PartitionId, from: u64, bytes_max: usize) -> Result<Vec<Stored>, Error> {
+        match self.recent.read(id, from, bytes_max) {
+            Some(messages) => Ok(messages),
+            None => self.connections.run(move |connection| reader::messages(connection, id, from, bytes_max)).await,
+        }
     }
 
     /// Until `at` has something from `from` on; where it ends then. `None` when it took too long.
@@ -220,8 +233,7 @@ impl Reader for Log {
         let until = Instant::now().checked_add(patience);
         let mut beyond = from;
         while let Some(end) = self.wait(id, beyond, until).await {
-            let read = move |connection: &rusqlite::Connection| reader::messages(connection, id, from, bytes_max);
-            let messages = self.connections.run(read).await?;
+            let messages = self.messages(id, from, bytes_max).await?;
             if !messages.is_empty() {
                 return Ok(messages);
             }

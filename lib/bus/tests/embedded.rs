@@ -306,6 +306,35 @@ async fn a_newer_file_is_refused() {
     assert!(said.contains("version 99"), "{said}");
 }
 
+/// A file of version 1, as a program wrote it that knew no other.
+#[tokio::test]
+async fn an_older_file_is_read_on_by_a_newer_program() {
+    let bench = Bench::new();
+    let file = rusqlite::Connection::open(bench.path()).expect("the file");
+    file.execute_batch(include_str!("../src/embedded/schema_1.sql")).expect("version 1");
+    file.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA application_id = 0x48616e73; PRAGMA user_version = 1;
+         INSERT INTO topics VALUES ('t', 1000000000, 1000000000);
+         INSERT INTO partitions (topic, number, first, next) VALUES ('t', 0, 1, 3), ('t', 1, 0, 1);
+         INSERT INTO log VALUES ((1 << 40) + 1, 5, 'k', x'', 'one'), ((1 << 40) + 2, 6, 'k', x'', 'two'),
+                                ((2 << 40) + 0, 7, 'k', x'', 'other');
+         INSERT INTO positions VALUES ('g', 1, 2, 'note');",
+    )
+    .expect("messages");
+    drop(file);
+    let log = bench.open().await;
+    let read = |number| {
+        let at = Partition { topic: "t".to_owned(), number };
+        let reader = log.reader();
+        async move { reader.read(&at, 0, usize::MAX, Duration::ZERO).await.expect("messages") }
+    };
+    let seen = |messages: &[Stored]| {
+        messages.iter().map(|message| (message.offset, message.value.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&read(0).await), [(1, "one".into()), (2, "two".into())]);
+    assert_eq!(seen(&read(1).await), [(0, "other".into())]);
+}
+
 #[tokio::test]
 async fn a_missing_folder_is_named() {
     let bench = Bench::new();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use schemas::{Call, Principal};
+use schemas::{Call, Principal, call::Arguments};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -114,20 +114,8 @@ impl ExamplePrincipal {
 impl ExampleCall {
     pub(crate) fn call(&self) -> Call {
         let ExampleCall { connection, protocol, method, target, arguments, text } = self.clone();
-        let mut strings = Vec::new();
-        arguments.values().for_each(|value| collect_strings(value, &mut strings));
-        let text = text.unwrap_or_else(|| strings.join("\n"));
-        let arguments = serde_json::Value::Object(arguments.into_iter().collect());
-        Call { connection, protocol, method, target, arguments, text, arguments_digest: None }
-    }
-}
-
-fn collect_strings<'v>(value: &'v serde_json::Value, strings: &mut Vec<&'v str>) {
-    match value {
-        serde_json::Value::String(text) => strings.push(text),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_strings(item, strings)),
-        serde_json::Value::Object(members) => members.values().for_each(|member| collect_strings(member, strings)),
-        _ => {}
+        let arguments = Arguments::told(serde_json::Value::Object(arguments.into_iter().collect()), text);
+        Call { connection, protocol, method, target, arguments, arguments_digest: None }
     }
 }
 

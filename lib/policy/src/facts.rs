@@ -60,7 +60,7 @@ impl<'a> Facts<'a> {
     }
 
     fn arguments(&self) -> &dyn Val {
-        &**self.arguments.get_or_init(|| boxed(value_of(&self.call.arguments)))
+        &**self.arguments.get_or_init(|| boxed(value_of(self.call.arguments.json())))
     }
 }
 
@@ -79,7 +79,7 @@ impl VariableResolver for Facts<'_> {
             "@call.protocol" => &self.call.protocol,
             "@call.method" => &self.call.method,
             "@call.target" => &self.call.target,
-            "@call.text" => &self.call.text,
+            "@call.text" => self.call.arguments.text(),
             _ => return self.pattern(variable),
         };
         Some(CowVal::owned(CelString::from(text)))
@@ -129,7 +129,7 @@ mod tests {
     /// After `when` is evaluated: were the groups built, were the arguments?
     fn check(when: &str, groups: bool, arguments: bool) {
         let env = Arc::new(environment());
-        let call = Call { arguments: json!({"a": 1}), ..Call::default() };
+        let call = Call { arguments: json!({"a": 1}).into(), ..Call::default() };
         let principal = Principal::default();
         let facts = Facts::new(&principal, &call, &[]);
         let condition = Condition::compile(when, &env, &mut Vec::new()).expect("a condition");

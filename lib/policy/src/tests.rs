@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use proptest::prelude::*;
-use schemas::call::Terms;
+use schemas::call::{Arguments, Terms};
 use serde_json::{Value, json};
 
 use super::*;
@@ -45,7 +45,7 @@ fn call(target: &str, arguments: Value) -> Call {
         _ => String::new(),
     };
     let method = "tools/call".to_owned();
-    Call { method, target: target.into(), arguments, text, ..Call::default() }
+    Call { method, target: target.into(), arguments: Arguments::told(arguments, Some(text)), ..Call::default() }
 }
 
 /// Does `when` match? Both ways of failing tell: a rule that allows does not, one that blocks does.
@@ -136,8 +136,7 @@ fn conditions_see_every_field() {
         protocol: "mcp/2025-11-25".into(),
         method: "m".into(),
         target: "t".into(),
-        arguments: json!({"a": [1, -2, 2.5, null, true, {"b": "x"}], "big": u64::MAX}),
-        text: "x".into(),
+        arguments: json!({"a": [1, -2, 2.5, null, true, {"b": "x"}], "big": u64::MAX}).into(),
         arguments_digest: None,
     };
     let when = r#"principal.issuer == "i" && principal.subject == "s" && principal.name == "n"
@@ -198,7 +197,7 @@ fn a_call_with_too_many_elements_fails_closed_even_where_cel_swallows_the_error(
 #[test]
 fn text_of_several_mib_is_matched_in_one_pass() {
     let text = format!("{}drop table x", "a drop in the ocean ".repeat(200_000));
-    let call = Call { text, ..Call::default() };
+    let call = Call { arguments: Arguments::told(Value::Null, Some(text)), ..Call::default() };
     check(r#"call.text.matches("(?i)\\bdrop\\s+(table|database)\\b")"#, &call, Ok(true));
 }
 
@@ -342,7 +341,7 @@ proptest! {
 
     #[test]
     fn no_call_brings_a_decision_down(target in ".{0,20}", text in ".{0,200}") {
-        let call = Call { text, ..call(&target, json!({"a": target})) };
+        let call = Call { arguments: Arguments::told(json!({"a": target}), Some(text)), ..call(&target, Value::Null) };
         let decision = policy(HOUSE).decide(&caller(&[]), &call);
         prop_assert!(decision.failed.is_empty());
     }

@@ -4,7 +4,7 @@
 //! lacks what its revision demands, nothing is invented: it is described as it is, and the upstream says so itself.
 
 use http::HeaderMap;
-use schemas::{Call, ConversationId};
+use schemas::{Call, ConversationId, call::Arguments};
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
@@ -81,10 +81,9 @@ pub fn describe(connection: &str, headers: &HeaderMap, message: &Message) -> Res
         protocol: format!("mcp/{revision}"),
         method: params.method.to_owned(),
         target: params.target()?.unwrap_or_default(),
+        arguments: params.arguments().map(|raw| Arguments::new(raw.as_bytes())).unwrap_or_default(),
         arguments_digest: params.arguments().map(|raw| digest(raw.as_bytes())),
-        ..Call::default()
     };
-    let call = with_arguments(call, params.arguments())?;
     headers::agree(headers, &call)?;
     Ok(Described {
         era: era(&revision),
@@ -105,37 +104,6 @@ pub fn conversation_of(connection: &str, session_id: &str) -> ConversationId {
     let digest = digest(&[b"hansard/conversation/v1\0", connection.as_bytes(), b"\0", session_id.as_bytes()].concat());
     let bytes = *digest.first_chunk::<16>().expect("SHA-256 has 32 bytes");
     ConversationId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
-}
-
-/// All strings of `arguments`, unescaped, one per line, keys left out: what `call.text` matches on. It is never longer
-/// than the JSON it comes from, so the limit of a body bounds it, and nothing hides behind a cut.
-pub fn text_of(arguments: &Value) -> String {
-    let mut text = String::new();
-    append_text(arguments, &mut text);
-    text
-}
-
-fn append_text(value: &Value, text: &mut String) {
-    match value {
-        Value::String(string) => {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(string);
-        }
-        Value::Array(items) => items.iter().for_each(|item| append_text(item, text)),
-        Value::Object(members) => members.values().for_each(|member| append_text(member, text)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn with_arguments(call: Call, raw: Option<&str>) -> Result<Call, Malformed> {
-    let arguments = match raw {
-        Some(raw) => serde_json::from_str(raw)
-            .map_err(|error| Malformed::Message(format!("the arguments are not acceptable JSON: {error}")))?,
-        None => Value::Null,
-    };
-    Ok(Call { text: text_of(&arguments), arguments, ..call })
 }
 
 /// The revision by the body, else by the header. They must agree; `initialize` alone may ask for another one.

@@ -1,6 +1,6 @@
 //! The bytes of a column in the leaf. Each form tells its own length or stands behind one, so no two records share them.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use uuid::Uuid;
 
@@ -89,7 +89,7 @@ fn list(items: &[String]) -> Option<Column<'_>> {
     (!items.is_empty()).then_some(Column::List(items))
 }
 
-impl Column<'_> {
+impl<'a> Column<'a> {
     pub(super) fn kind(&self) -> u8 {
         match self {
             Column::Text(_) | Column::Id(_) => KIND_TEXT,
@@ -109,10 +109,13 @@ impl Column<'_> {
     }
 
     /// What a commitment is made of.
-    pub(super) fn whole(&self) -> Vec<u8> {
+    pub(super) fn whole(self) -> Cow<'a, [u8]> {
+        if let Column::Text(text) = self {
+            return text.as_bytes().into();
+        }
         let mut out = Vec::new();
         self.put_whole(&mut out);
-        out
+        out.into()
     }
 
     fn put_whole(&self, out: &mut Vec<u8>) {

@@ -12,7 +12,7 @@ use super::{
     headers,
     job::message_bytes,
 };
-use crate::{Error, Message, Offset, VALUE_BYTES_MAX, partition_of};
+use crate::{Error, Message, Offset, Stored, VALUE_BYTES_MAX, partition_of};
 
 /// Longest key and headers of a message together, in bytes.
 const HEAD_BYTES_MAX: usize = 1024 * 1024;
@@ -24,6 +24,7 @@ pub(super) struct Ends<'a> {
     catalogue: &'a Catalogue,
     now_us: i64,
     ends: BTreeMap<PartitionId, End>,
+    written: Vec<(PartitionId, Stored)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +36,7 @@ struct End {
 
 impl<'a> Ends<'a> {
     pub(super) fn new(connection: &'a Connection, catalogue: &'a Catalogue, now_us: i64) -> Ends<'a> {
-        Ends { connection, catalogue, now_us, ends: BTreeMap::new() }
+        Ends { connection, catalogue, now_us, ends: BTreeMap::new(), written: Vec::new() }
     }
 
     /// The partition of a message that can be appended.
@@ -63,20 +64,25 @@ impl<'a> Ends<'a> {
         let timestamp_us = end.timestamp_us;
         let headers = headers::to_blob(&message.headers);
         self.connection
-            .prepare_cached("INSERT INTO log (row, timestamp_us, key, headers, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![id.row(offset), timestamp_us, &message.key[..], headers, &message.value[..]])?;
+            .prepare_cached(&format!(
+                "INSERT INTO {} (offset, timestamp_us, key, headers, value) VALUES (?1, ?2, ?3, ?4, ?5)",
+                id.table()
+            ))?
+            .execute(params![offset as i64, timestamp_us, &message.key[..], headers, &message.value[..]])?;
+        let Message { key, headers, value, .. } = message.clone();
+        self.written.push((id, Stored { offset, timestamp_us, key, headers, value }));
         Ok(Offset { partition: number, offset })
     }
 
-    /// Writes the ends back; what it gives are the next offsets.
-    pub(super) fn finish(self) -> rusqlite::Result<Vec<(PartitionId, u64)>> {
+    /// Writes the ends back; what it gives are the next offsets, and all that was appended.
+    pub(super) fn finish(self) -> rusqlite::Result<(Vec<(PartitionId, u64)>, Vec<(PartitionId, Stored)>)> {
         let mut update = self
             .connection
             .prepare_cached("UPDATE partitions SET next = ?2, bytes = ?3, timestamp_us = ?4 WHERE id = ?1")?;
         for (id, end) in &self.ends {
             update.execute(params![id.0, end.next as i64, end.bytes as i64, end.timestamp_us])?;
         }
-        Ok(self.ends.iter().map(|(id, end)| (*id, end.next)).collect())
+        Ok((self.ends.iter().map(|(id, end)| (*id, end.next)).collect(), self.written))
     }
 
     /// Time never goes back within a partition, even if the clock does.

@@ -12,17 +12,23 @@ use crate::{Error, Partition, Topic};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PartitionId(pub(super) i64);
 
-/// Bits of a row's key that count messages; those above are the partition.
-const OFFSET_BITS: u32 = 40;
-
 impl PartitionId {
-    /// The key of a message's row: partition and offset in one integer, so that a partition is one run of one tree.
-    pub(super) fn row(self, offset: u64) -> i64 {
-        (self.0 << OFFSET_BITS) | offset.min((1 << OFFSET_BITS) - 1) as i64
+    /// The table of its messages.
+    pub(super) fn table(self) -> String {
+        format!("log_{}", self.0)
     }
 
-    pub(super) fn offset(row: i64) -> u64 {
-        (row & ((1 << OFFSET_BITS) - 1)) as u64
+    pub(super) fn make_table(self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute_batch(&format!(
+            "CREATE TABLE {} (
+                offset       INTEGER PRIMARY KEY,
+                timestamp_us INTEGER NOT NULL,
+                key          BLOB NOT NULL,
+                headers      BLOB NOT NULL,
+                value        BLOB NOT NULL
+            )",
+            self.table()
+        ))
     }
 }
 
@@ -106,6 +112,7 @@ fn make(transaction: &Transaction<'_>, topic: &Topic) -> rusqlite::Result<()> {
     }
     for number in 0..topic.partitions.max(1) {
         transaction.execute("INSERT INTO partitions (topic, number) VALUES (?1, ?2)", params![topic.name, number])?;
+        PartitionId(transaction.last_insert_rowid()).make_table(transaction)?;
     }
     Ok(())
 }
@@ -113,16 +120,4 @@ fn make(transaction: &Transaction<'_>, topic: &Topic) -> rusqlite::Result<()> {
 fn retention(topic: &Topic) -> (i64, i64) {
     let retention_us = i64::try_from(topic.retention.as_micros()).unwrap_or(i64::MAX);
     (retention_us, i64::try_from(topic.retention_bytes).unwrap_or(i64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_its_partition_and_offset() {
-        let row = PartitionId(7).row(12_345);
-        assert_eq!(PartitionId::offset(row), 12_345);
-        assert!(row < PartitionId(7).row(12_346) && PartitionId(7).row(u64::MAX) < PartitionId(8).row(0));
-    }
 }

@@ -20,7 +20,6 @@ use super::{
     Log,
     catalogue::PartitionId,
     job::{Advance, Commit, Done, Join, Work},
-    reader,
     seen::Seen,
 };
 use crate::{CommitError, Consumer, Delivery, Error, Message, NOTE_BYTES_MAX, Partition, Position};
@@ -159,8 +158,7 @@ impl Member {
     }
 
     async fn read(&mut self, (id, from, end): (PartitionId, u64, u64)) -> Result<Option<Delivery>, Error> {
-        let read = move |connection: &Connection| reader::messages(connection, id, from, DELIVERY_BYTES_MAX);
-        let messages = self.log.connections.run(read).await?;
+        let messages = self.log.messages(id, from, DELIVERY_BYTES_MAX).await?;
         let held = self.held.get_mut(&id).expect("it was held a moment ago, and nobody else changes that");
         self.last = id;
         self.read_at = Some(Instant::now());

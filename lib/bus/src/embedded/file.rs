@@ -8,25 +8,32 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 use tracing::info;
 
+use super::catalogue::PartitionId;
 use crate::Error;
 
 /// "Hans", so that a database of something else is told from a log.
 const APPLICATION_ID: i32 = 0x4861_6e73;
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// How long one process waits while another one writes.
 const BUSY_SECONDS_MAX: u64 = 5;
 /// Files up to this size are read in whole after an unclean stop; of larger ones only the tables of state.
 const CHECKED_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Pages in the write-ahead log at which SQLite itself makes a checkpoint. The writer does so earlier, after its
 /// answers; this is the limit for the case that it could not.
-const WAL_PAGES_MAX: u32 = 8192;
+const WAL_PAGES_MAX: u32 = WAL_BYTES_KEPT / PAGE_BYTES;
 /// What the write-ahead log is cut to after it has grown.
 const WAL_BYTES_KEPT: u32 = 32 * 1024 * 1024;
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// Bytes of a page. Two or three records fit into one, and a transaction of one small message still writes little.
+const PAGE_BYTES: u32 = 8192;
+/// Statements of one connection that stay prepared: some for each partition.
+const STATEMENTS_MAX: usize = 256;
+
+const SCHEMA_1: &str = include_str!("schema_1.sql");
+const SCHEMA_2: &str = include_str!("schema_2.sql");
 
 /// An open log file.
 #[derive(Debug)]
@@ -41,7 +48,7 @@ pub(super) struct Opened {
 pub(super) fn open(path: &Path) -> Result<Opened, Error> {
     let (presence, alone) = presence(path)?;
     let unclean = alone && std::fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
-    let connection = opened(path, unclean).map_err(|source| explained(path, source))?;
+    let connection = opened(path, unclean, alone).map_err(|source| explained(path, source))?;
     presence.lock_shared().map_err(|source| {
         Error::because(format!("cannot lock {}: is it on a network disk?", beside(path, "-open").display()), source)
     })?;
@@ -104,7 +111,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn opened(path: &Path, unclean: bool) -> rusqlite::Result<Connection> {
+fn opened(path: &Path, unclean: bool, alone: bool) -> rusqlite::Result<Connection> {
     let new = !path.exists();
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX)?;
@@ -113,6 +120,7 @@ fn opened(path: &Path, unclean: bool) -> rusqlite::Result<Connection> {
         make(&mut connection)?;
     }
     checked_version(&connection)?;
+    upgrade(&mut connection, alone)?;
     if new {
         keep_name(path);
     }
@@ -128,7 +136,9 @@ fn connect(path: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(BUSY_SECONDS_MAX))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    // Otherwise each new value of a bound parameter has its statement planned anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
 
@@ -142,14 +152,51 @@ fn make(connection: &mut Connection) -> rusqlite::Result<()> {
     if !is_empty {
         return Ok(()); // Another program's, or made by now: the check of the version tells.
     }
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if version(&transaction)? == 0 {
-        transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(SCHEMA_1)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+        to_version_2(&transaction)?;
     }
     transaction.commit()
+}
+
+/// All or nothing. Whoever has the file open with an older program would not find its tables any more.
+fn upgrade(connection: &mut Connection, alone: bool) -> rusqlite::Result<()> {
+    if version(connection)? == VERSION {
+        return Ok(());
+    }
+    if !alone {
+        let message = "an older program has it open: stop that one first".to_owned();
+        return Err(refused(rusqlite::ffi::SQLITE_BUSY, message));
+    }
+    info!(to = VERSION, "the log is of an older version: upgrading it");
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    to_version_2(&transaction)?;
+    transaction.commit()
+}
+
+fn to_version_2(connection: &Connection) -> rusqlite::Result<()> {
+    for id in partitions(connection)? {
+        id.make_table(connection)?;
+        let table = id.table();
+        // In version 1, the key of a row was the partition's id, shifted left by 40 bits, and the offset.
+        connection.execute(
+            &format!(
+                "INSERT INTO {table} SELECT row & ((1 << 40) - 1), timestamp_us, key, headers, value FROM log
+                 WHERE row >= ?1 << 40 AND row < (?1 + 1) << 40 ORDER BY row"
+            ),
+            [id.0],
+        )?;
+    }
+    connection.execute_batch(SCHEMA_2)?;
+    connection.pragma_update(None, "user_version", 2)
+}
+
+fn partitions(connection: &Connection) -> rusqlite::Result<Vec<PartitionId>> {
+    connection.prepare("SELECT id FROM partitions")?.query_map([], |row| row.get(0).map(PartitionId))?.collect()
 }
 
 fn checked_version(connection: &Connection) -> rusqlite::Result<()> {
@@ -197,14 +244,14 @@ fn sound(connection: &Connection, check: &str) -> rusqlite::Result<()> {
 
 /// An offset must never be given twice.
 fn next_is_beyond_all(connection: &Connection) -> rusqlite::Result<()> {
-    let behind: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM partitions WHERE EXISTS (
-            SELECT 1 FROM log WHERE row >= (id << 40) + next AND row < ((id + 1) << 40)))",
-        [],
-        |row| row.get(0),
-    )?;
-    if !behind {
-        return Ok(());
+    let mut statement = connection.prepare("SELECT id, next FROM partitions")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, next) = (PartitionId(row.get(0)?), row.get::<_, i64>(1)?);
+        let after = connection.prepare(&format!("SELECT 1 FROM {} WHERE offset >= ?1", id.table()))?.exists([next])?;
+        if after {
+            return Err(refused(rusqlite::ffi::SQLITE_CORRUPT, "a partition has messages after its end".to_owned()));
+        }
     }
-    Err(refused(rusqlite::ffi::SQLITE_CORRUPT, "a partition has messages after its end".to_owned()))
+    Ok(())
 }

@@ -17,7 +17,7 @@ use crate::{Error, Stored};
 /// Reads at the same time, and so connections.
 const CONNECTIONS_MAX: usize = 8;
 /// Messages of one read at most.
-const READ_MESSAGES_MAX: usize = 4096;
+pub(super) const READ_MESSAGES_MAX: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Connections {
@@ -74,11 +74,12 @@ pub(super) fn messages(
     from: u64,
     bytes_max: usize,
 ) -> rusqlite::Result<Vec<Stored>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT row, timestamp_us, key, headers, length(value), value FROM log
-         WHERE row >= ?1 AND row < ?2 ORDER BY row LIMIT ?3",
-    )?;
-    let mut rows = statement.query(params![id.row(from), id.row(u64::MAX), READ_MESSAGES_MAX as i64])?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT offset, timestamp_us, key, headers, length(value), value FROM {}
+         WHERE offset >= ?1 ORDER BY offset LIMIT ?2",
+        id.table()
+    ))?;
+    let mut rows = statement.query(params![from as i64, READ_MESSAGES_MAX as i64])?;
     let (mut messages, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         bytes += row.get::<_, i64>(4)? as usize;
@@ -95,7 +96,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         file::refused(rusqlite::ffi::SQLITE_CORRUPT, "the headers of a message are not readable".to_owned())
     })?;
     Ok(Stored {
-        offset: PartitionId::offset(row.get(0)?),
+        offset: row.get::<_, i64>(0)? as u64,
         timestamp_us: row.get(1)?,
         key: Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?),
         headers,

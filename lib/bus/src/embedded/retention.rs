@@ -12,7 +12,8 @@ const STEP_MESSAGES_MAX: u32 = 512;
 
 #[derive(Debug, Default)]
 pub(super) struct Step {
-    pub(super) deleted: u64,
+    /// The partition of which something was deleted, and where it begins now.
+    pub(super) deleted: Option<(PartitionId, u64)>,
     pub(super) held: Option<Held>,
 }
 
@@ -44,7 +45,7 @@ pub(super) fn step(connection: &Connection, now_us: i64) -> rusqlite::Result<Ste
         let (end, freed) = passed(connection, &partition, now_us, &mut step)?;
         if end > partition.first {
             delete(connection, &partition, end, freed)?;
-            step.deleted = end - partition.first;
+            step.deleted = Some((partition.id, end));
             break;
         }
     }
@@ -53,6 +54,22 @@ pub(super) fn step(connection: &Connection, now_us: i64) -> rusqlite::Result<Ste
 
 /// Partitions with messages that could go, the one with the oldest message first.
 fn oldest_first(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
+    let mut aged = kept(connection)?
+        .into_iter()
+        .map(|kept| Ok((first_timestamp_us(connection, kept.id)?, kept)))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    aged.sort_by_key(|(timestamp_us, _)| *timestamp_us);
+    Ok(aged.into_iter().map(|(_, kept)| kept).collect())
+}
+
+fn first_timestamp_us(connection: &Connection, id: PartitionId) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(&format!("SELECT timestamp_us FROM {} ORDER BY offset LIMIT 1", id.table()))?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+fn kept(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
     connection
         .prepare_cached(
             "SELECT id, topic, first, next, bytes, retention_us,
@@ -60,8 +77,7 @@ fn oldest_first(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
                     - retention_bytes),
                 coalesce((SELECT min(next) FROM positions WHERE partition = id), next)
              FROM partitions JOIN topics ON name = topic
-             WHERE first < next
-             ORDER BY (SELECT timestamp_us FROM log WHERE row = (id << 40) + first)",
+             WHERE first < next",
         )?
         .query_map([], |row| {
             let count = |column| row.get::<_, i64>(column).map(|count| count as u64);
@@ -83,14 +99,15 @@ fn oldest_first(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
 fn passed(connection: &Connection, kept: &Kept, now_us: i64, step: &mut Step) -> rusqlite::Result<(u64, u64)> {
     let (mut end, mut freed) = (kept.first, 0);
     let before_us = now_us.saturating_sub(kept.retention_us);
-    let mut statement = connection.prepare_cached(
-        "SELECT row, timestamp_us, length(key) + length(headers) + length(value) FROM log
-         WHERE row >= ?1 AND row < ?2 ORDER BY row LIMIT ?3",
-    )?;
-    let mut rows = statement.query(params![kept.id.row(kept.first), kept.id.row(kept.next), STEP_MESSAGES_MAX])?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT offset, timestamp_us, length(key) + length(headers) + length(value) FROM {}
+         WHERE offset < ?1 ORDER BY offset LIMIT ?2",
+        kept.id.table()
+    ))?;
+    let mut rows = statement.query(params![kept.next as i64, STEP_MESSAGES_MAX])?;
     while let Some(row) = rows.next()? {
         let is_past = row.get::<_, i64>(1)? < before_us || freed < kept.excess_bytes;
-        let offset = PartitionId::offset(row.get(0)?);
+        let offset = row.get::<_, i64>(0)? as u64;
         if !is_past {
             break;
         }
@@ -106,8 +123,8 @@ fn passed(connection: &Connection, kept: &Kept, now_us: i64, step: &mut Step) ->
 
 fn delete(connection: &Connection, kept: &Kept, first: u64, freed: u64) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("DELETE FROM log WHERE row >= ?1 AND row < ?2")?
-        .execute(params![kept.id.row(kept.first), kept.id.row(first)])?;
+        .prepare_cached(&format!("DELETE FROM {} WHERE offset < ?1", kept.id.table()))?
+        .execute([first as i64])?;
     let bytes = kept.bytes.saturating_sub(freed);
     connection.prepare_cached("UPDATE partitions SET first = ?2, bytes = ?3 WHERE id = ?1")?.execute(params![
         kept.id.0,

@@ -19,15 +19,16 @@ use tracing::warn;
 use super::{
     ClockUs,
     append::Ends,
-    catalogue::Catalogue,
+    catalogue::{Catalogue, PartitionId},
     file, group,
     job::{Answer, Commit, Done, Job, Work},
     processes::{self, Processes},
     queue::Queue,
+    recent::Recent,
     retention::{self, Step},
     seen::Seen,
 };
-use crate::{CommitError, Error, Message};
+use crate::{CommitError, Error, Message, Stored};
 
 /// How often the writer looks for what other processes have written.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     pub(super) clock_us: ClockUs,
     pub(super) queue: Arc<Queue>,
     pub(super) seen: Arc<watch::Sender<Seen>>,
+    pub(super) recent: Arc<Recent>,
     pub(super) processes: Processes,
     pub(super) upkeep: Upkeep,
 }
@@ -68,7 +70,11 @@ pub(super) struct Upkeep {
 }
 
 /// What a transaction has changed, to be told when it is durable.
-type News = Seen;
+#[derive(Debug, Default)]
+struct News {
+    seen: Seen,
+    written: Vec<(PartitionId, Stored)>,
+}
 
 /// Those who wait must not wait for a writer that is gone, whatever ended it.
 struct Abandons(Arc<Queue>);
@@ -153,14 +159,14 @@ impl Writer {
                 Work::Send(message) => send(&mut ends, message)?,
                 Work::Commit(commit) => self::commit(connection, &mut ends, commit)?,
                 Work::Join(join) => {
-                    let owner = self.processes.arrive(connection, own, news)?;
+                    let owner = self.processes.arrive(connection, own, &mut news.seen)?;
                     own = Some(owner);
                     let (member, changed) = group::join(connection, owner, join)?;
-                    news.changed([changed]);
+                    news.seen.changed([changed]);
                     Ok(Done::Member(member))
                 }
                 Work::Leave { member } => {
-                    news.changed(group::leave(connection, *member)?);
+                    news.seen.changed(group::leave(connection, *member)?);
                     Ok(Done::All)
                 }
                 Work::Forget { group } => forget(connection, group)?,
@@ -168,7 +174,9 @@ impl Writer {
                 Work::Limit { pages } => limit(connection, *pages)?,
             });
         }
-        news.wrote(ends.finish()?);
+        let (nexts, written) = ends.finish()?;
+        news.seen.wrote(nexts);
+        news.written = written;
         // While there is much to delete, every batch deletes a little, so that it needs no fsync of its own.
         let stepped = if self.upkeep.overdue { Some(retention::step(connection, now_us)?) } else { None };
         Ok((answers, own, stepped))
@@ -180,7 +188,8 @@ impl Writer {
         let mut news = News::default();
         let done = work(&transaction, &mut news)?;
         transaction.commit()?;
-        self.seen.send_if_modified(|seen| seen.advance(&news));
+        self.recent.put(news.written);
+        self.seen.send_if_modified(|seen| seen.advance(&news.seen));
         Ok(done)
     }
 
@@ -271,7 +280,7 @@ impl Writer {
     fn beat(&mut self) {
         let beaten = self.processes.silent(&self.connection).and_then(|silent| match (self.processes.own, silent) {
             (Some(own), Some(silent)) => {
-                self.transact(|connection, news| processes::beat(connection, own, &silent, news))
+                self.transact(|connection, news| processes::beat(connection, own, &silent, &mut news.seen))
             }
             (own, _) => Ok(own),
         });
@@ -304,7 +313,10 @@ impl Writer {
     /// remembers.
     fn stepped(&mut self, step: Option<Step>) {
         let Some(step) = step else { return };
-        self.upkeep.overdue = step.deleted > 0;
+        self.upkeep.overdue = step.deleted.is_some();
+        if let Some((id, first)) = step.deleted {
+            self.recent.forget_before(id, first);
+        }
         let is_told = self.upkeep.warned.is_some_and(|warned| warned.elapsed() < WARN_EVERY);
         if let Some(held) = step.held.filter(|_| !is_told) {
             self.upkeep.warned = Some(Instant::now());
@@ -324,7 +336,7 @@ impl Writer {
     fn leave(&self) {
         let Some(own) = self.processes.own else { return };
         let left = self.transact(|connection, news| {
-            news.changed(group::expel(connection, own)?);
+            news.seen.changed(group::expel(connection, own)?);
             Ok(())
         });
         if let Err(error) = left {

@@ -37,6 +37,9 @@ fn text(body: &[u8]) -> Result<&str, Malformed> {
     }
 }
 
+/// So many keys of an object are compared one by one.
+const KEYS_FEW: usize = 16;
+
 /// Where in a message a value stands.
 #[derive(Clone, Copy)]
 enum Place {
@@ -61,10 +64,10 @@ impl Checked {
     }
 
     /// Some JSON readers take `Method` for `method`, so the protocol's own objects must not say both.
-    fn same_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+    fn same_key<'k>(&self, key: Cow<'k, str>) -> Cow<'k, str> {
         match self.place {
-            Place::Inside => Cow::Borrowed(key),
-            Place::Root | Place::Batch | Place::Params => Cow::Owned(super::folded(key)),
+            Place::Inside => key,
+            Place::Root | Place::Batch | Place::Params => Cow::Owned(super::folded(&key)),
         }
     }
 
@@ -73,6 +76,54 @@ impl Checked {
             Place::Root | Place::Batch if key == "params" => Place::Params,
             _ => Place::Inside,
         }
+    }
+}
+
+/// The keys of one object.
+#[derive(Default)]
+struct Keys<'k> {
+    few: Vec<Cow<'k, str>>,
+    many: HashSet<Cow<'k, str>>,
+}
+
+impl<'k> Keys<'k> {
+    /// False when it was there before. A few keys are compared sooner than they are hashed.
+    fn insert(&mut self, key: Cow<'k, str>) -> bool {
+        if self.few.contains(&key) {
+            return false;
+        }
+        if self.few.len() < KEYS_FEW {
+            self.few.push(key);
+            return true;
+        }
+        self.many.insert(key)
+    }
+}
+
+/// A key that is lent by the body, unless it has escapes.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Cow<'de, str>, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(key.to_owned()))
     }
 }
 
@@ -92,15 +143,16 @@ impl<'de> Visitor<'de> for Checked {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        let mut seen = Keys::default();
+        while let Some(key) = map.next_key_seed(Key)? {
             if key.starts_with(RESERVED_KEYS) {
                 return Err(A::Error::custom("it holds a reserved key; leave it out"));
             }
-            if !seen.insert(self.same_key(&key).into_owned()) {
+            let place = self.place_of(&key);
+            if !seen.insert(self.same_key(key)) {
                 return Err(A::Error::custom("a key comes twice in one object; send each key once"));
             }
-            map.next_value_seed(self.inside(self.place_of(&key))?)?;
+            map.next_value_seed(self.inside(place)?)?;
         }
         Ok(())
     }

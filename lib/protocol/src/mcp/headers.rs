@@ -30,7 +30,7 @@ pub fn agree(headers: &HeaderMap, call: &Call) -> Result<(), Malformed> {
     equal(headers, NAME, &call.target)?;
     for name in headers.keys().filter(|name| name.as_str().starts_with(PARAM_PREFIX)) {
         let value = decoded(headers, name.as_str())?.unwrap_or_default();
-        if !among(&call.arguments, &value) {
+        if !among(call.arguments.json(), &value) {
             return mismatch(name.as_str());
         }
     }

@@ -64,8 +64,8 @@ fn a_stateless_call_says_all_by_itself() {
     assert_eq!(described.call.protocol, "mcp/2026-07-28");
     assert_eq!((&*described.call.connection, &*described.call.method), ("github", "tools/call"));
     assert_eq!(described.call.target, "deploy_web");
-    assert_eq!(described.call.arguments["count"], 42);
-    assert_eq!(described.call.text, "in\nGrüße\neu-west");
+    assert_eq!(described.call.arguments.json()["count"], 42);
+    assert_eq!(described.call.arguments.text(), "in\nGrüße\neu-west");
     assert_eq!(described.client.as_deref(), Some("inspector/1.2"));
     assert_eq!(described.progress_token, Some(json!("p1")));
     assert!(described.traceparent.as_deref().and_then(trace).is_some());
@@ -148,15 +148,15 @@ fn the_digest_is_of_the_exact_arguments() {
 #[test]
 fn params_without_arguments_are_the_arguments() {
     let described = described(&[], &request("completion/complete", json!({"argument": {"value": "py"}})));
-    assert_eq!(described.call.arguments, json!({"argument": {"value": "py"}}));
-    assert_eq!(described.call.text, "py");
+    assert_eq!(*described.call.arguments.json(), json!({"argument": {"value": "py"}}));
+    assert_eq!(described.call.arguments.text(), "py");
 }
 
 #[test]
 fn an_answer_of_the_client_has_its_result_for_arguments() {
     let answer = message(&json!({"jsonrpc": "2.0", "id": 1, "result": {"action": "accept", "Name": "x"}}));
     let described = described(&[("mcp-method", "tools/call")], &answer);
-    assert_eq!((&*described.call.method, &*described.call.text), ("", "x\naccept"));
+    assert_eq!((&*described.call.method, described.call.arguments.text()), ("", "x\naccept"));
 }
 
 #[test]
