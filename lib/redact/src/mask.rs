@@ -131,12 +131,11 @@ impl<'m> Mask<'m> {
     fn marks(&mut self, text: &str) -> Result<Marks, Withheld> {
         let mut marks = Marks::default();
         let views = view::views(text)?;
-        for view in &views {
+        self.look(&views.first, &mut marks)?;
+        for view in &views.others {
             self.look(view, &mut marks)?;
         }
-        if let Some(first) = views.first() {
-            self.encoded(first, &mut marks)?;
-        }
+        self.encoded(&views.first, &mut marks)?;
         marks.hits.sort_unstable();
         marks.names.sort_unstable();
         marks.names.dedup();

@@ -42,9 +42,8 @@ const CANDIDATE_COST: usize = 16;
 /// All finds in a view.
 pub(crate) fn scan(rules: &Rules, text: &[u8], work: &mut Work) -> Result<Found, Withheld> {
     work.spend(text.len())?;
-    let mut scan = Scan { rules, text, work, found: Found::default(), done: vec![0; rules.finders.len() + 1] };
-    scan.literals()?;
-    scan.shapes()?;
+    let mut scan = Scan { rules, text, work, found: Found::default(), done: Vec::new() };
+    scan.anchors()?;
     Ok(scan.found)
 }
 
@@ -53,29 +52,80 @@ struct Scan<'s> {
     text: &'s [u8],
     work: &'s mut Work,
     found: Found,
-    /// What lies before is looked at already: of each finder, and of the names.
+    /// What lies before is looked at already: of each finder, and of the names. Empty before the first candidate.
     done: Vec<usize>,
 }
 
 impl Scan<'_> {
-    fn literals(&mut self) -> Result<(), Withheld> {
-        let rules = self.rules;
-        rules.literals.each(self.text, |at, length, target| match target {
+    /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
+    fn anchors(&mut self) -> Result<(), Withheld> {
+        let (rules, text) = (self.rules, self.text);
+        let mut before = 0;
+        for (at, four) in text.array_windows::<4>().enumerate() {
+            let class = CLASSES[usize::from(four[0])];
+            if class & !before != 0 {
+                self.shape(at)?;
+            }
+            if rules.literals.may_begin(*four) {
+                self.literals(at)?;
+            }
+            before = class & DIGIT;
+        }
+        // The last three bytes begin no window of four.
+        for at in text.len().saturating_sub(3)..text.len() {
+            let class = CLASSES[usize::from(text[at])];
+            if class & !before != 0 {
+                self.shape(at)?;
+            }
+            self.literals(at)?;
+            before = class & DIGIT;
+        }
+        Ok(())
+    }
+
+    /// The literals that begin here.
+    fn literals(&mut self, at: usize) -> Result<(), Withheld> {
+        let (rules, text) = (self.rules, self.text);
+        rules.literals.at(text, at, |length, target| match target {
             Target::Finder(finder) => self.candidate(finder, at),
-            Target::Keyword(finder) if is_keyword(self.text, at, length) => self.after_keyword(finder, at + length),
+            Target::Keyword(finder) if is_keyword(text, at, length) => self.after_keyword(finder, at + length),
             Target::Keyword(_) => Ok(()),
             Target::Name => self.name(at),
         })
     }
 
+    /// What the digit or sign that stands here may be part of.
+    fn shape(&mut self, at: usize) -> Result<(), Withheld> {
+        let (rules, text) = (self.rules, self.text);
+        match text[at] {
+            b'0'..=b'9' => self.digits(at),
+            b'@' => self.candidates(&rules.at_sign, at),
+            b':' if is_double(text, at) || is_between_hex(text, at) => self.candidates(&rules.colon, at),
+            b'-' if is_between_hex(text, at) && text.get(at + 3) == Some(&b'-') => self.candidates(&rules.hyphen, at),
+            b'.' if is_between_hex(text, at) && text.get(at + 5) == Some(&b'.') => self.candidates(&rules.dot, at),
+            _ => Ok(()),
+        }
+    }
+
+    fn done(&self, finder: usize) -> usize {
+        self.done.get(finder).copied().unwrap_or_default()
+    }
+
+    fn set_done(&mut self, finder: usize, place: usize) {
+        if self.done.is_empty() {
+            self.done.resize(self.rules.finders.len() + 1, 0);
+        }
+        self.done[finder] = place;
+    }
+
     fn candidate(&mut self, finder: usize, at: usize) -> Result<(), Withheld> {
-        if at < self.done[finder] {
+        let done = self.done(finder);
+        if at < done {
             return Ok(());
         }
-        let tried = &self.rules.finders[finder];
-        let outcome = tried.try_at(self.text, at, self.done[finder]);
+        let outcome = self.rules.finders[finder].try_at(self.text, at, done);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
-        self.done[finder] = outcome.resume;
+        self.set_done(finder, outcome.resume);
         self.found.hits.extend(outcome.hit);
         Ok(())
     }
@@ -87,26 +137,26 @@ impl Scan<'_> {
         let last = (from + tried.within).min(self.text.len());
         let to = (last + pattern.bytes_max()).min(self.text.len());
         loop {
-            let from = from.max(self.done[finder]);
+            let from = from.max(self.done(finder));
             if from > last {
                 return Ok(());
             }
             self.work.spend(to - from)?;
             match pattern.next(self.text, from, to).filter(|at| *at <= last) {
                 Some(at) => self.candidate(finder, at)?,
-                None => self.done[finder] = last + 1,
+                None => self.set_done(finder, last + 1),
             }
         }
     }
 
     fn name(&mut self, at: usize) -> Result<(), Withheld> {
         let names = self.rules.finders.len();
-        if at < self.done[names] {
+        if at < self.done(names) {
             return Ok(());
         }
         let outcome = keyed::check(self.rules, self.text, at);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
-        self.done[names] = outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1));
+        self.set_done(names, outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1)));
         if outcome.quoted_name && self.found.names.last() != Some(&outcome.name_at) {
             self.found.names.push(outcome.name_at);
         }
@@ -114,33 +164,8 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Every run of digits, by its length and its sides; and the signs between letters that may be part of an address.
-    fn shapes(&mut self) -> Result<(), Withheld> {
-        let (rules, text, mut at) = (self.rules, self.text, 0);
-        while let Some(gap) = text[at..].iter().position(|byte| SHAPED[usize::from(*byte)]) {
-            at += gap;
-            match text[at] {
-                b'@' => self.candidates(&rules.at_sign, at)?,
-                b':' if is_double(text, at) || is_between_hex(text, at) => self.candidates(&rules.colon, at)?,
-                b'-' if is_between_hex(text, at) && text.get(at + 3) == Some(&b'-') => {
-                    self.candidates(&rules.hyphen, at)?;
-                }
-                b'.' if is_between_hex(text, at) && text.get(at + 5) == Some(&b'.') => {
-                    self.candidates(&rules.dot, at)?;
-                }
-                b'0'..=b'9' => {
-                    at = self.digits(at)?;
-                    continue;
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        Ok(())
-    }
-
-    /// The run of digits that starts here; returns where it ends.
-    fn digits(&mut self, start: usize) -> Result<usize, Withheld> {
+    /// The run of digits that starts here, by its length and its sides.
+    fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let rules = self.rules;
         let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
         let behind = self.text.get(end).copied().unwrap_or_default();
@@ -152,7 +177,7 @@ impl Scan<'_> {
                 self.candidate(way.finder, start - way.lead)?;
             }
         }
-        Ok(end)
+        Ok(())
     }
 
     fn candidates(&mut self, finders: &[usize], at: usize) -> Result<(), Withheld> {
@@ -160,19 +185,22 @@ impl Scan<'_> {
     }
 }
 
-/// Digits, `@`, `:`, `-` and `.`.
-const SHAPED: [bool; 256] = {
-    let mut shaped = [false; 256];
+const DIGIT: u8 = 1;
+const SIGN: u8 = 2;
+
+/// Digits, and `@`, `:`, `-` and `.`.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
     let mut digit = b'0';
     while digit <= b'9' {
-        shaped[digit as usize] = true;
+        classes[digit as usize] = DIGIT;
         digit += 1;
     }
-    shaped[b'@' as usize] = true;
-    shaped[b':' as usize] = true;
-    shaped[b'-' as usize] = true;
-    shaped[b'.' as usize] = true;
-    shaped
+    classes[b'@' as usize] = SIGN;
+    classes[b':' as usize] = SIGN;
+    classes[b'-' as usize] = SIGN;
+    classes[b'.' as usize] = SIGN;
+    classes
 };
 
 fn is_double(text: &[u8], at: usize) -> bool {

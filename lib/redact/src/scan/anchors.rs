@@ -51,41 +51,31 @@ impl<T: Copy + PartialEq> Anchors<T> {
         Anchors { filter, second, starts, literals, distinct }
     }
 
-    /// Calls `found` with place, length and target of every literal in the text, from left to right.
-    pub(crate) fn each(
-        &self,
-        text: &[u8],
-        mut found: impl FnMut(usize, usize, T) -> Result<(), Withheld>,
-    ) -> Result<(), Withheld> {
-        for (at, window) in text.windows(4).enumerate() {
-            let four = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
-            let hash = hash(four);
-            if has(&self.filter, hash) && has(&self.second, hash_four(four)) {
-                self.compare(text, at, hash, &mut found)?;
-            }
-        }
-        // The last three bytes are no window of four.
-        if let Some(at) = text.len().checked_sub(3) {
-            let hash = hash(u32::from_le_bytes([text[at], text[at + 1], text[at + 2], 0]));
-            self.compare(text, at, hash, &mut found)?;
-        }
-        Ok(())
+    /// May a literal begin with these bytes? Behind the end of the text the fourth is anything.
+    #[inline]
+    pub(crate) fn may_begin(&self, four: [u8; 4]) -> bool {
+        let four = u32::from_le_bytes(four);
+        has(&self.filter, hash(four)) && has(&self.second, hash_four(four))
     }
 
+    /// Calls `found` with length and target of every literal that begins at `at`.
     #[inline(never)]
-    fn compare(
+    pub(crate) fn at(
         &self,
         text: &[u8],
         at: usize,
-        hash: u32,
-        found: &mut impl FnMut(usize, usize, T) -> Result<(), Withheld>,
+        mut found: impl FnMut(usize, T) -> Result<(), Withheld>,
     ) -> Result<(), Withheld> {
-        let bucket = bucket(hash);
+        let rest = &text[at..];
+        let [Some(one), Some(two), Some(three)] = [0, 1, 2].map(|place| rest.get(place).copied()) else {
+            return Ok(());
+        };
+        let bucket = bucket(hash(u32::from_le_bytes([one, two, three, 0])));
         let literals = &self.literals[self.starts[bucket] as usize..self.starts[bucket + 1] as usize];
         for (literal, target) in literals {
-            let here = text.get(at..at + literal.len());
+            let here = rest.get(..literal.len());
             if here.is_some_and(|here| here.eq_ignore_ascii_case(literal)) {
-                found(at, literal.len(), *target)?;
+                found(literal.len(), *target)?;
             }
         }
         Ok(())
@@ -130,11 +120,16 @@ mod tests {
     fn finds_each_literal_wherever_it_stands_in_any_case() {
         let anchors =
             Anchors::new(vec![("sk-".into(), 1), ("sk-ant-".into(), 2), ("pw=".into(), 3), ("eyj".into(), 4)]);
-        let mut found = Vec::new();
-        let _ = anchors.each(b"xSK-ant-eyJ pw=PW eyJ", |at, length, target| {
-            found.push((at, length, target));
-            Ok(())
-        });
+        let (text, mut found) = (b"xSK-ant-eyJ pw=PW eyJ", Vec::new());
+        for at in 0..text.len() {
+            let four = [0, 1, 2, 3].map(|place| text.get(at + place).copied().unwrap_or_default());
+            let mut here = |length, target| {
+                assert!(anchors.may_begin(four), "{four:?}");
+                found.push((at, length, target));
+                Ok(())
+            };
+            anchors.at(text, at, &mut here).expect("nothing is spent");
+        }
         assert_eq!(found, [(1, 3, 1), (1, 7, 2), (8, 3, 4), (12, 3, 3), (18, 3, 4)]);
     }
 }
