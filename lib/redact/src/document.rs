@@ -57,7 +57,7 @@ struct Level {
 
 pub(crate) struct Walk<'a, 'm> {
     text: &'a str,
-    marks: Marks,
+    marks: &'a Marks,
     /// Hits before this one end before the current token.
     next_hit: usize,
     next_name: usize,
@@ -71,7 +71,7 @@ pub(crate) struct Walk<'a, 'm> {
 
 impl<'a, 'm> Walk<'a, 'm> {
     /// What was found in the text, in order.
-    pub(crate) fn new(text: &'a str, marks: Marks, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
+    pub(crate) fn new(text: &'a str, marks: &'a Marks, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
         let (levels, edits) = (Vec::new(), Vec::new());
         Walk { text, marks, next_hit: 0, next_name: 0, mask, nesting, levels, edits, first_number: None }
     }
@@ -147,6 +147,7 @@ impl<'a, 'm> Walk<'a, 'm> {
                 edits.iter_mut().for_each(|edit| edit.replacement = token::of_key(rules.name(edit.rule), number));
                 masked_key = Some(edit::apply(&plain.text, &edits));
                 edit::lift(&mut edits, &plain, range.start);
+                self.mask.unsettle();
             }
         }
         if let Some(level) = self.levels.last_mut() {
@@ -220,6 +221,9 @@ impl<'a, 'm> Walk<'a, 'm> {
             }
             None => self.inside(&plain, &range, hits)?,
         };
+        if !edits.is_empty() && (named || (keyed.is_some() && announced.is_none())) {
+            self.mask.unsettle();
+        }
         edit::lift(&mut edits, &plain, range.start);
         self.found(edits)
     }
@@ -233,10 +237,16 @@ impl<'a, 'm> Walk<'a, 'm> {
             }
             let names = self.marks.names[self.next_name..].iter().take_while(|at| **at < range.end);
             let names = names.map(|at| way.start(at - range.start)).collect();
-            let marks = Marks { hits: hits.clone(), names };
-            if let Some(edits) = Walk::new(plain, marks, self.mask, self.nesting + 1).edits()? {
+            let marks = Marks { hits, names, ..Marks::default() };
+            if let Some(edits) = Walk::new(plain, &marks, self.mask, self.nesting + 1).edits()? {
                 return Ok(edits);
             }
+            let edits = self.mask.edits(plain, marks.hits);
+            if !edits.is_empty() {
+                // With what is masked gone, it may be JSON.
+                self.mask.unsettle();
+            }
+            return Ok(edits);
         }
         Ok(self.mask.edits(plain, hits))
     }
@@ -293,6 +303,9 @@ impl<'a, 'm> Walk<'a, 'm> {
         {
             let step = if level.object { "/value" } else { "/1" };
             let mut hits = self.announced(rule, range)?;
+            if hits.is_empty() {
+                self.mask.unsettle();
+            }
             let parent = self.container(self.levels.len())?;
             for hit in &mut hits {
                 hit.pointer = joined(&parent.text, step);

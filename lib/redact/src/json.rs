@@ -199,6 +199,18 @@ impl<'a> Tokens<'a> {
     }
 }
 
+/// Is it one document of JSON, and no deeper than [`DEPTH_MAX`]?
+pub(crate) fn is_json(text: &str) -> bool {
+    let mut tokens = Tokens::new(text);
+    loop {
+        match tokens.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
 /// Is it nested deeper than [`DEPTH_MAX`], whether it is JSON or not?
 pub(crate) fn is_too_deep(text: &str) -> bool {
     let bytes = text.as_bytes();

@@ -47,6 +47,8 @@ pub(crate) struct Outcome {
     pub(crate) name_at: usize,
     /// Bytes looked at.
     pub(crate) walked: usize,
+    /// The end of what was looked at, where there is a value.
+    pub(crate) far: usize,
 }
 
 /// `at` is somewhere in the name.
@@ -64,7 +66,7 @@ pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
         return outcome;
     }
     let start = run_back(text, at, NAME_BYTES_MAX, is_name);
-    outcome.hit = hit(rules, text, start, end);
+    outcome.hit = hit(rules, text, start, end, &mut outcome.far);
     outcome.walked += outcome.hit.map_or(0, |hit| hit.end - start);
     if let Some(hit) = &mut outcome.hit {
         hit.name = Some(start);
@@ -85,10 +87,12 @@ fn may_link(text: &[u8], end: usize, follows: u8) -> bool {
     }
 }
 
-fn hit(rules: &Rules, text: &[u8], start: usize, end: usize) -> Option<Hit> {
+fn hit(rules: &Rules, text: &[u8], start: usize, end: usize, far: &mut usize) -> Option<Hit> {
     let link = link(text, start, end)?;
+    *far = link.value + 1;
     let keyed = keyed_at(rules, text, start, end)?;
     let (from, to, quoted) = value(rules, text, &link, keyed)?;
+    *far = to + SPACES_MAX + 2;
     let (from, to) = trim(text, from, to, keyed.value);
     let value = text.get(from..to)?;
     let counts = match (quoted, link.quoted_name) {

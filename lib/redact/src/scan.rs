@@ -5,10 +5,12 @@
 //! has found, so the cost grows with the text and not with what somebody wrote into it. The reference scanner says
 //! what must be found; this one finds the same. It refuses to know JSON.
 
+use std::ops::Range;
+
 use crate::{
     Withheld,
     bytes::{after_escape, run},
-    detector::Look,
+    detector::{self, Look},
     keyed,
     rules::{Finder, How, RuleId, Rules, Target},
     work::Work,
@@ -29,11 +31,25 @@ pub(crate) struct Hit {
 }
 
 /// What a scan finds: in no order, and overlapping.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) hits: Vec<Hit>,
     /// Names in quotes that announce a secret: whether the next thing is its value, only the structure tells.
     pub(crate) names: Vec<usize>,
+    pub(crate) trail: Trail,
+}
+
+/// What a second look has to know of the first one. Candidates stand at the start of each range.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trail {
+    /// What was looked at for one candidate, where that was farther than is near.
+    pub(crate) far: Vec<(usize, usize)>,
+    /// What was passed over after one candidate, where that was farther than is near.
+    pub(crate) passed: Vec<(usize, usize)>,
+    /// Runs that were no find and whose parts were not tried.
+    pub(crate) refused: Vec<(usize, usize)>,
+    /// For one candidate the whole text may have been looked at.
+    pub(crate) whole: bool,
 }
 
 /// What one candidate costs of the work budget, in bytes.
@@ -41,9 +57,21 @@ const CANDIDATE_COST: usize = 16;
 
 /// All finds in a view.
 pub(crate) fn scan(rules: &Rules, text: &[u8], work: &mut Work) -> Result<Found, Withheld> {
-    work.spend(text.len())?;
+    scan_near(rules, text, std::slice::from_ref(&(0..text.len())), work)
+}
+
+/// The finds whose anchors stand in these ranges, which are disjoint and in order.
+pub(crate) fn scan_near(
+    rules: &Rules,
+    text: &[u8],
+    ranges: &[Range<usize>],
+    work: &mut Work,
+) -> Result<Found, Withheld> {
     let mut scan = Scan { rules, text, work, found: Found::default(), done: Vec::new() };
-    scan.anchors()?;
+    for range in ranges {
+        scan.work.spend(range.len())?;
+        scan.anchors(range.start, range.end.min(text.len()))?;
+    }
     Ok(scan.found)
 }
 
@@ -58,11 +86,12 @@ struct Scan<'s> {
 
 impl Scan<'_> {
     /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
-    fn anchors(&mut self) -> Result<(), Withheld> {
+    fn anchors(&mut self, from: usize, to: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
-        let mut before = 0;
-        for (at, four) in text.array_windows::<4>().enumerate() {
-            let class = CLASSES[usize::from(four[0])];
+        let mut before = crate::bytes::before(text, from).map_or(0, |byte| CLASSES[usize::from(byte)] & DIGIT);
+        let windows = text[from..text.len().min(to + 3)].array_windows::<4>();
+        for (gap, four) in windows.enumerate() {
+            let (at, class) = (from + gap, CLASSES[usize::from(four[0])]);
             if class & !before != 0 {
                 self.shape(at)?;
             }
@@ -72,7 +101,7 @@ impl Scan<'_> {
             before = class & DIGIT;
         }
         // The last three bytes begin no window of four.
-        for at in text.len().saturating_sub(3)..text.len() {
+        for at in text.len().saturating_sub(3).max(from)..to {
             let class = CLASSES[usize::from(text[at])];
             if class & !before != 0 {
                 self.shape(at)?;
@@ -88,7 +117,7 @@ impl Scan<'_> {
         let (rules, text) = (self.rules, self.text);
         rules.literals.at(text, at, |length, target| match target {
             Target::Finder(finder) => self.candidate(finder, at),
-            Target::Keyword(finder) if is_keyword(text, at, length) => self.after_keyword(finder, at + length),
+            Target::Keyword(finder) if is_keyword(text, at, length) => self.after_keyword(finder, at, at + length),
             Target::Keyword(_) => Ok(()),
             Target::Name => self.name(at),
         })
@@ -126,16 +155,33 @@ impl Scan<'_> {
         let outcome = self.rules.finders[finder].try_at(self.text, at, done);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
         self.set_done(finder, outcome.resume);
+        self.note(at, outcome.far, outcome.resume);
+        if outcome.refused {
+            self.found.trail.refused.push((at, outcome.resume));
+        }
         self.found.hits.extend(outcome.hit);
         Ok(())
     }
 
+    /// Notes a candidate for which more was looked at, or passed over, than what is near.
+    fn note(&mut self, at: usize, far: usize, resume: usize) {
+        let (near, trail) = (at + self.rules.near, &mut self.found.trail);
+        trail.whole |= far == usize::MAX;
+        if far > near {
+            trail.far.push((at, far));
+        }
+        if resume > near {
+            trail.passed.push((at, resume));
+        }
+    }
+
     /// Candidates that begin at most `within` bytes behind a keyword.
-    fn after_keyword(&mut self, finder: usize, from: usize) -> Result<(), Withheld> {
+    fn after_keyword(&mut self, finder: usize, keyword: usize, from: usize) -> Result<(), Withheld> {
         let tried = &self.rules.finders[finder];
         let How::Pattern(pattern) = &tried.how else { return Ok(()) };
         let last = (from + tried.within).min(self.text.len());
         let to = (last + pattern.bytes_max()).min(self.text.len());
+        self.note(keyword, to + 1, last + 1);
         loop {
             let from = from.max(self.done(finder));
             if from > last {
@@ -156,7 +202,9 @@ impl Scan<'_> {
         }
         let outcome = keyed::check(self.rules, self.text, at);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
-        self.set_done(names, outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1)));
+        let resume = outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1));
+        self.set_done(names, resume);
+        self.note(at, outcome.far, resume);
         if outcome.quoted_name && self.found.names.last() != Some(&outcome.name_at) {
             self.found.names.push(outcome.name_at);
         }
@@ -168,6 +216,8 @@ impl Scan<'_> {
     fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let rules = self.rules;
         let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
+        // The run may also be the end of a number that begins before it.
+        self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
         let behind = self.text.get(end).copied().unwrap_or_default();
         // After a written escape, the letter before is none.
         let before = start.checked_sub(1).map_or(0, |place| self.text[place]);
@@ -220,42 +270,49 @@ pub(crate) struct Outcome {
     pub(crate) resume: usize,
     /// Bytes looked at.
     pub(crate) walked: usize,
+    /// The end of what was looked at, where that may be farther than near.
+    pub(crate) far: usize,
+    /// The parts of what was looked at are refused with it.
+    pub(crate) refused: bool,
 }
 
 impl Finder {
     /// Tries the candidate at `at`; everything before `done` is looked at already.
     pub(crate) fn try_at(&self, text: &[u8], at: usize, done: usize) -> Outcome {
-        let none = |resume: usize, walked| Outcome { hit: None, resume, walked };
-        let (start, end, resume, walked) = match &self.how {
+        let none = Outcome { hit: None, resume: at + 1, walked: 0, far: 0, refused: false };
+        let (start, end, outcome) = match &self.how {
             How::Detector(detector) => {
                 let mut look = Look { done, ..Look::default() };
                 let found = (detector.check)(text, at, &mut look);
                 let resume = look.none_before.max(at + 1);
-                let Some((start, end)) = found else { return none(resume, look.walked) };
-                (start, end, resume.max(end), look.walked.max(end - start))
+                let outcome = Outcome { resume, walked: look.walked, far: look.far, ..none };
+                let Some((start, end)) = found else { return outcome };
+                let walked = outcome.walked.max(end - start);
+                (start, end, Outcome { resume: resume.max(end), walked, ..outcome })
             }
             How::Pattern(pattern) => {
-                if self.barred_left(text, at) {
-                    return none(at + 1, 0);
+                if self.barred_left(text, at) || !pattern.prefix.allows(text, at) {
+                    return none;
                 }
-                let Some(found) = pattern.at(text, at) else { return none(at + 1, 0) };
-                // A refused run is refused as a whole: its parts are no better.
-                let refused = if pattern.has_tail() { found.end } else { at + 1 };
-                let walked = found.end - at;
+                let none = Outcome { far: at + pattern.bytes_max() + 1, ..none };
+                let Some(found) = pattern.at(text, at) else { return none };
+                let outcome = Outcome { walked: found.end - at, far: none.far.max(found.end + 1), ..none };
                 let (start, end) = found.masked;
                 if !self.has_keyword(text, at) {
-                    return none(at + 1, walked);
+                    return outcome;
                 }
                 if !self.accepts(text, start, end) {
-                    return none(refused, walked);
+                    // A refused run is refused as a whole: its parts are no better.
+                    let (resume, refused) = (found.end.max(at + 1), pattern.has_tail());
+                    return if refused { Outcome { resume, refused, ..outcome } } else { outcome };
                 }
-                (start, end, found.end, walked)
+                (start, end, Outcome { resume: found.end, ..outcome })
             }
         };
         if self.allow.has(&text[start..end]) {
-            return none(resume, walked);
+            return Outcome { refused: true, ..outcome };
         }
-        Outcome { hit: Some(Hit { start, end, rule: self.rule, name: None }), resume, walked }
+        Outcome { hit: Some(Hit { start, end, rule: self.rule, name: None }), ..outcome }
     }
 
     fn barred_left(&self, text: &[u8], at: usize) -> bool {

@@ -7,7 +7,7 @@
 //!
 //! It refuses to parse: a text that is no JSON, or only half of one, is seen in the same way.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use memchr::memchr;
 
@@ -124,6 +124,22 @@ impl<'a> View<'a> {
             _ => self.place(last, end),
         };
         (first, last.max(first))
+    }
+
+    /// The range of the view that shows this range of the text, whole units at both ends.
+    pub(crate) fn of_text(&self, start: usize, end: usize) -> Range<usize> {
+        let end = self.shown(end, true).min(self.bytes.len());
+        self.shown(start, false).min(end)..end
+    }
+
+    fn shown(&self, at: usize, unit_end: bool) -> usize {
+        let Some(last) = self.breaks.partition_point(|one| one.text <= at).checked_sub(1) else { return at };
+        let one = self.breaks[last];
+        match self.is_unit(last) {
+            true if unit_end && at > one.text => self.breaks[last + 1].view,
+            true => one.view,
+            false => one.view + (at - one.text),
+        }
     }
 
     fn place(&self, breaks_before: usize, at: usize) -> usize {
@@ -258,6 +274,8 @@ mod tests {
         {
             let (start, end) = view.in_text(range.0, range.1);
             assert_eq!(&text[start..end], expected, "{range:?}");
+            let shown = view.of_text(start, end);
+            assert!(shown.start <= range.0 && range.1 <= shown.end, "{range:?} {shown:?}");
         }
     }
 
