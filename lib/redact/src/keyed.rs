@@ -187,6 +187,27 @@ fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
     Some(Link { value, environment, tight, quoted_only, element: false, quoted_name })
 }
 
+/// Where a value without quotes ends: in an element, with the line, in an environment file, anywhere else.
+static ELEMENT_STOPS: [bool; 256] = stops(b"<\n");
+static LINE_STOPS: [bool; 256] = stops(b"\n\r\"'`");
+static WORD_STOPS: [bool; 256] = stops(b" \t\n\r\"'`");
+static CODE_STOPS: [bool; 256] = stops(b" \t\n\r\"'`,;&<>()[]{}|");
+
+/// These bytes, and the quotes of nested JSON.
+const fn stops(listed: &[u8]) -> [bool; 256] {
+    let (mut stops, mut at) = ([false; 256], 0xf8);
+    while at < 256 {
+        stops[at] = true;
+        at += 1;
+    }
+    at = 0;
+    while at < listed.len() {
+        stops[listed[at] as usize] = true;
+        at += 1;
+    }
+    stops
+}
+
 /// The range of the value, and whether it was in quotes.
 fn value(rules: &Rules, text: &[u8], link: &Link, keyed: Keyed) -> Option<(usize, usize, bool)> {
     let longest = if keyed.value == Value::Digits { NUMBER_BYTES_MAX } else { text.len() };
@@ -199,16 +220,16 @@ fn value(rules: &Rules, text: &[u8], link: &Link, keyed: Keyed) -> Option<(usize
     if link.quoted_only {
         return None;
     }
-    let stops: &[u8] = match keyed.value {
-        _ if link.element => b"<\n",
-        Value::Authorization | Value::Line => b"\n\r\"'`",
-        _ if link.environment => b" \t\n\r\"'`",
-        _ => b" \t\n\r\"'`,;&<>()[]{}|",
+    let stops = match keyed.value {
+        _ if link.element => &ELEMENT_STOPS,
+        Value::Authorization | Value::Line => &LINE_STOPS,
+        _ if link.environment => &WORD_STOPS,
+        _ => &CODE_STOPS,
     };
     // A replacement of ours stands for a value, brackets and all.
     let mut end = link.value;
     loop {
-        end = run(window, end, |byte| !stops.contains(&byte) && byte < 0xf8);
+        end = run(window, end, |byte| !stops[usize::from(byte)]);
         match rules.tokens.end(window, end) {
             Some(after) => end = after,
             None => return Some((link.value, end, false)),

@@ -7,9 +7,11 @@
 
 use std::ops::Range;
 
+use self::anchors::{BLOCK_BYTES, PLACES};
+
 use crate::{
     Withheld,
-    bytes::{after_escape, run},
+    bytes::{after_escape, digits_and_signs, run},
     detector::{self, Look},
     keyed,
     rules::{Finder, How, RuleId, Rules, Target},
@@ -88,26 +90,39 @@ impl Scan<'_> {
     /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
     fn anchors(&mut self, from: usize, to: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
-        let mut before = crate::bytes::before(text, from).map_or(0, |byte| CLASSES[usize::from(byte)] & DIGIT);
-        let windows = text[from..text.len().min(to + 3)].array_windows::<4>();
-        for (gap, four) in windows.enumerate() {
-            let (at, class) = (from + gap, CLASSES[usize::from(four[0])]);
-            if class & !before != 0 {
-                self.shape(at)?;
-            }
-            if rules.literals.may_begin(*four) {
-                self.literals(at)?;
-            }
-            before = class & DIGIT;
+        let before = crate::bytes::before(text, from).is_some_and(|byte| byte.is_ascii_digit());
+        let (mut at, mut digit_before) = (from, if before { 0x80 } else { 0 });
+        // The last places of the range are looked at one by one: of the text, they begin no whole block.
+        while let Some(block) = text[at..].first_chunk::<BLOCK_BYTES>().filter(|_| at + PLACES <= to) {
+            let [a, b, c, d, e, f, g, h, ..] = *block;
+            let (digits, signs) = digits_and_signs(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+            let shapes = signs | (digits & !(digits << 8 | digit_before));
+            let literals = rules.literals.places(block);
+            digit_before = digits >> 56;
+            self.places(at, shapes, literals)?;
+            at += PLACES;
         }
-        // The last three bytes begin no window of four.
-        for at in text.len().saturating_sub(3).max(from)..to {
-            let class = CLASSES[usize::from(text[at])];
-            if class & !before != 0 {
-                self.shape(at)?;
+        for (gap, byte) in text[at..to].iter().enumerate() {
+            let digit = byte.is_ascii_digit();
+            if (digit && digit_before == 0) || b"@:-.".contains(byte) {
+                self.shape(at + gap)?;
             }
-            self.literals(at)?;
-            before = class & DIGIT;
+            digit_before = u64::from(digit);
+            self.literals(at + gap)?;
+        }
+        Ok(())
+    }
+
+    /// What begins at these places behind `at`: each is the high bit of its byte.
+    #[inline]
+    fn places(&mut self, at: usize, mut shapes: u64, mut literals: u64) -> Result<(), Withheld> {
+        while shapes != 0 {
+            self.shape(at + shapes.trailing_zeros() as usize / 8)?;
+            shapes &= shapes - 1;
+        }
+        while literals != 0 {
+            self.literals(at + literals.trailing_zeros() as usize / 8)?;
+            literals &= literals - 1;
         }
         Ok(())
     }
@@ -123,7 +138,8 @@ impl Scan<'_> {
         })
     }
 
-    /// What the digit or sign that stands here may be part of.
+    /// What the digit or sign that stands here may be part of. Most signs stand between words.
+    #[inline]
     fn shape(&mut self, at: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
         match text[at] {
@@ -180,19 +196,17 @@ impl Scan<'_> {
         let tried = &self.rules.finders[finder];
         let How::Pattern(pattern) = &tried.how else { return Ok(()) };
         let last = (from + tried.within).min(self.text.len());
-        let to = (last + pattern.bytes_max()).min(self.text.len());
-        self.note(keyword, to + 1, last + 1);
-        loop {
-            let from = from.max(self.done(finder));
-            if from > last {
-                return Ok(());
-            }
-            self.work.spend(to - from)?;
-            match pattern.next(self.text, from, to).filter(|at| *at <= last) {
-                Some(at) => self.candidate(finder, at)?,
-                None => self.set_done(finder, last + 1),
+        self.note(keyword, last + pattern.bytes_max() + 1, last + 1);
+        let from = from.max(self.done(finder));
+        self.work.spend(last.saturating_sub(from))?;
+        for at in from..=last {
+            if pattern.prefix.allows(self.text, at) {
+                self.candidate(finder, at)?;
             }
         }
+        let done = self.done(finder).max(last + 1);
+        self.set_done(finder, done);
+        Ok(())
     }
 
     fn name(&mut self, at: usize) -> Result<(), Withheld> {
@@ -212,7 +226,13 @@ impl Scan<'_> {
         Ok(())
     }
 
+    #[inline(never)]
+    fn candidates(&mut self, finders: &[usize], at: usize) -> Result<(), Withheld> {
+        finders.iter().try_for_each(|finder| self.candidate(*finder, at))
+    }
+
     /// The run of digits that starts here, by its length and its sides.
+    #[inline(never)]
     fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let rules = self.rules;
         let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
@@ -229,29 +249,7 @@ impl Scan<'_> {
         }
         Ok(())
     }
-
-    fn candidates(&mut self, finders: &[usize], at: usize) -> Result<(), Withheld> {
-        finders.iter().try_for_each(|finder| self.candidate(*finder, at))
-    }
 }
-
-const DIGIT: u8 = 1;
-const SIGN: u8 = 2;
-
-/// Digits, and `@`, `:`, `-` and `.`.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut digit = b'0';
-    while digit <= b'9' {
-        classes[digit as usize] = DIGIT;
-        digit += 1;
-    }
-    classes[b'@' as usize] = SIGN;
-    classes[b':' as usize] = SIGN;
-    classes[b'-' as usize] = SIGN;
-    classes[b'.' as usize] = SIGN;
-    classes
-};
 
 fn is_double(text: &[u8], at: usize) -> bool {
     text.get(at + 1) == Some(&b':')
