@@ -63,7 +63,9 @@ impl Marks {
         self.trail.far.extend(found.trail.far.into_iter().map(range));
         self.trail.passed.extend(found.trail.passed.into_iter().map(range));
         self.trail.refused.extend(found.trail.refused.into_iter().map(range));
-        self.trail.whole |= found.trail.whole;
+        // What is near in a view that leaves something out may be far in the text.
+        let refused = !view.is_in_step() && !self.trail.refused.is_empty();
+        self.trail.whole |= found.trail.whole || refused;
     }
 }
 

@@ -92,23 +92,15 @@ impl Scan<'_> {
         let (rules, text) = (self.rules, self.text);
         let before = crate::bytes::before(text, from).is_some_and(|byte| byte.is_ascii_digit());
         let (mut at, mut digit_before) = (from, if before { 0x80 } else { 0 });
-        // The last places of the range are looked at one by one: of the text, they begin no whole block.
-        while let Some(block) = text[at..].first_chunk::<BLOCK_BYTES>().filter(|_| at + PLACES <= to) {
-            let [a, b, c, d, e, f, g, h, ..] = *block;
+        while at < to {
+            let block = block_at(text, at);
+            let [a, b, c, d, e, f, g, h, ..] = block;
             let (digits, signs) = digits_and_signs(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
             let shapes = signs | (digits & !(digits << 8 | digit_before));
-            let literals = rules.literals.places(block);
+            let wanted = u64::MAX.checked_shr(8 * PLACES.saturating_sub(to - at) as u32).unwrap_or(0);
             digit_before = digits >> 56;
-            self.places(at, shapes, literals)?;
+            self.places(at, shapes & wanted, rules.literals.places(&block) & wanted)?;
             at += PLACES;
-        }
-        for (gap, byte) in text[at..to].iter().enumerate() {
-            let digit = byte.is_ascii_digit();
-            if (digit && digit_before == 0) || b"@:-.".contains(byte) {
-                self.shape(at + gap)?;
-            }
-            digit_before = u64::from(digit);
-            self.literals(at + gap)?;
         }
         Ok(())
     }
@@ -249,6 +241,17 @@ impl Scan<'_> {
         }
         Ok(())
     }
+}
+
+/// The bytes from here on; behind the end of the text, zeros.
+#[inline]
+fn block_at(text: &[u8], at: usize) -> [u8; BLOCK_BYTES] {
+    let rest = &text[at..];
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut block = [0; BLOCK_BYTES];
+        block[..rest.len()].copy_from_slice(rest);
+        block
+    })
 }
 
 fn is_double(text: &[u8], at: usize) -> bool {

@@ -126,6 +126,11 @@ impl<'a> View<'a> {
         (first, last.max(first))
     }
 
+    /// Are all offsets in the view those of the text?
+    pub(crate) fn is_in_step(&self) -> bool {
+        self.breaks.is_empty()
+    }
+
     /// The range of the view that shows this range of the text, whole units at both ends.
     pub(crate) fn of_text(&self, start: usize, end: usize) -> Range<usize> {
         let end = self.shown(end, true).min(self.bytes.len());

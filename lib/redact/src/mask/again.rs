@@ -30,7 +30,7 @@ impl Mask<'_> {
         if !known || (!first.json && looks_like_json(masked) && json::is_json(masked)) {
             return Ok(false);
         }
-        let ranges = near(&first.edits, self.rules.near);
+        let ranges = replaced(&first.edits);
         let (mut marks, views) = (Marks::default(), view::views(masked)?);
         self.look_near(&views.first, &ranges, &mut marks)?;
         if let Some(view) = view::as_written(masked).filter(|_| !first.json) {
@@ -64,10 +64,12 @@ impl Mask<'_> {
             && !trail.refused.iter().any(beside)
     }
 
+    /// Near is told in bytes of the view: what is one there may be many in the text.
     fn look_near(&mut self, view: &View<'_>, ranges: &[Range<usize>], marks: &mut Marks) -> Result<(), Withheld> {
         let mut shown: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
         for range in ranges {
-            let range = view.of_text(range.start, range.end);
+            let shows = view.of_text(range.start, range.end);
+            let range = shows.start.saturating_sub(self.rules.near)..view.bytes.len().min(shows.end + self.rules.near);
             match shown.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
                 _ => shown.push(range),
@@ -79,14 +81,13 @@ impl Mask<'_> {
     }
 }
 
-/// The surroundings of the edits, in the masked text.
-fn near(edits: &[Edit], near: usize) -> Vec<Range<usize>> {
+/// Where the replacements stand in the masked text.
+fn replaced(edits: &[Edit]) -> Vec<Range<usize>> {
     let mut grown = 0_isize;
     let range = |edit: &Edit| {
         let start = edit.start.saturating_add_signed(grown);
-        let end = start + edit.replacement.len();
         grown += edit.replacement.len() as isize - (edit.end - edit.start) as isize;
-        start.saturating_sub(near)..end + near
+        start..start + edit.replacement.len()
     };
     edits.iter().map(range).collect()
 }
@@ -137,6 +138,8 @@ mod tests {
             1 => (0..100_usize).prop_map(|length| "\\n  ".repeat(length)),
             1 => (0..60_usize).prop_map(|length| "\\\"a\\\":1,".repeat(length)),
             1 => (0..60_usize).prop_map(|length| "b%20c".repeat(length)),
+            1 => (0..60_usize).prop_map(|length| "\\u0062c".repeat(length)),
+            1 => (0..150_usize).prop_map(|length| "\u{200b}".repeat(length)),
         ]
     }
 

@@ -70,19 +70,29 @@ impl<T: Copy + PartialEq> Anchors<T> {
     }
 
     /// Calls `found` with length and target of every literal that begins at `at`.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn at(
         &self,
         text: &[u8],
         at: usize,
-        mut found: impl FnMut(usize, T) -> Result<(), Withheld>,
+        found: impl FnMut(usize, T) -> Result<(), Withheld>,
     ) -> Result<(), Withheld> {
         let rest = &text[at..];
-        let byte = |place: usize| rest.get(place).copied().unwrap_or_default();
-        let four = u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]);
-        if !has(&self.second, hash_four(four)) {
-            return Ok(());
-        }
+        let four = rest.first_chunk().copied().unwrap_or_else(|| {
+            let byte = |place: usize| rest.get(place).copied().unwrap_or_default();
+            [byte(0), byte(1), byte(2), byte(3)]
+        });
+        let four = u32::from_le_bytes(four);
+        if has(&self.second, hash_four(four)) { self.compare(rest, four, found) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn compare(
+        &self,
+        rest: &[u8],
+        four: u32,
+        mut found: impl FnMut(usize, T) -> Result<(), Withheld>,
+    ) -> Result<(), Withheld> {
         let bucket = bucket(four);
         let literals = &self.literals[self.starts[bucket] as usize..self.starts[bucket + 1] as usize];
         for (literal, target) in literals {
