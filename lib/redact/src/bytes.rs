@@ -57,6 +57,55 @@ pub(crate) fn run_back(text: &[u8], at: usize, longest: usize, wanted: impl Fn(u
     at - run
 }
 
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// The next quote or backslash, eight bytes at a time: in nested JSON it is near, and a call would cost more than the way.
+pub(crate) fn next_quote_or_backslash(text: &[u8], at: usize) -> Option<usize> {
+    next(text, at, |word| marks(word, b'"') | marks(word, b'\\'))
+}
+
+/// The next byte that ends the plain part of a JSON string: a quote, a backslash or a control character.
+pub(crate) fn next_special(text: &[u8], at: usize) -> Option<usize> {
+    let below_space = |word: u64| word.wrapping_sub(ONES * 0x20) & !word & HIGH_BITS;
+    next(text, at, |word| marks(word, b'"') | marks(word, b'\\') | below_space(word))
+}
+
+/// The high bit of the bytes of a word that are this one; above the first of them, of others too.
+fn marks(word: u64, byte: u8) -> u64 {
+    let unlike = word ^ (ONES * u64::from(byte));
+    unlike.wrapping_sub(ONES) & !unlike & HIGH_BITS
+}
+
+/// The digits of a word, and its signs `@ : - .`: the high bits of these bytes.
+#[inline]
+pub(crate) fn digits_and_signs(word: u64) -> (u64, u64) {
+    let (low, ascii) = (word & !HIGH_BITS, !word & HIGH_BITS);
+    // No sum of seven bits carries into the next byte.
+    let from = |byte: u8| low + ONES * u64::from(0x80 - byte);
+    let is = |byte: u8| !((low ^ (ONES * u64::from(byte))) + ONES * 0x7f);
+    let digits = from(b'0') & !from(b'9' + 1) & ascii;
+    let signs = (from(b'-') & !from(b'.' + 1)) | is(b':') | is(b'@');
+    (digits, signs & ascii)
+}
+
+/// The place of the first byte whose high bit `marked` sets; it is told eight bytes, and nothing of those behind the end.
+fn next(text: &[u8], mut at: usize, marked: impl Fn(u64) -> u64) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let (words, tail) = rest.as_chunks::<8>();
+    for word in words {
+        let found = marked(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let mut word = [b' '; 8];
+    word[..tail.len()].copy_from_slice(tail);
+    let found = marked(u64::from_le_bytes(word));
+    (found != 0).then(|| at + found.trailing_zeros() as usize / 8)
+}
+
 pub(crate) fn before(text: &[u8], at: usize) -> Option<u8> {
     text.get(at.checked_sub(1)?).copied()
 }
@@ -109,6 +158,37 @@ fn is_uuid(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_special_byte_is_found_wherever_it_stands() {
+        for length in 0..20 {
+            for place in 0..length {
+                for special in *b"\"\\\n\x00\x1f" {
+                    let mut text = vec![b'~'; length];
+                    text[place] = special;
+                    assert_eq!(next_special(&text, 0), Some(place), "{text:?}");
+                    let listed = matches!(special, b'"' | b'\\').then_some(place);
+                    assert_eq!(next_quote_or_backslash(&text, 0), listed, "{text:?}");
+                    assert_eq!(next_special(&text, place + 1), None, "{text:?}");
+                }
+            }
+        }
+        assert_eq!(next_special("\u{80}\u{ff}\u{a2}!#[]\u{7f} ".as_bytes(), 0), None);
+        assert_eq!(next_special(b"", 1), None);
+    }
+
+    #[test]
+    fn digits_and_signs_are_told_from_all_other_bytes() {
+        for byte in 0..=u8::MAX {
+            for neighbour in *b"\x00/9:@\xff" {
+                let word = u64::from_le_bytes([neighbour, byte, neighbour, byte, byte, byte, neighbour, byte]);
+                let (digits, signs) = digits_and_signs(word);
+                let of = |high_bits: u64| high_bits >> 8 & 0xff == 0x80;
+                assert_eq!(of(digits), byte.is_ascii_digit(), "{byte} beside {neighbour}");
+                assert_eq!(of(signs), b"@:-.".contains(&byte), "{byte} beside {neighbour}");
+            }
+        }
+    }
 
     #[test]
     fn sets_are_read_as_they_are_written() {

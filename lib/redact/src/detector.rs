@@ -11,6 +11,9 @@ pub(crate) mod pem;
 pub(crate) mod phone;
 pub(crate) mod url;
 
+/// How far around its candidate a check looks, in bytes, unless it says otherwise.
+pub(crate) const REACH: usize = 256;
+
 /// What a check is told besides the place of its candidate, and what it tells besides its find.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
@@ -20,6 +23,8 @@ pub(crate) struct Look {
     pub(crate) walked: usize,
     /// The candidate is none, and no other candidate of this kind before this place is one.
     pub(crate) none_before: usize,
+    /// The end of what was looked at, where that may be farther than [`REACH`]; the greatest number for the whole text.
+    pub(crate) far: usize,
 }
 
 /// How the candidates of a detector are found.

@@ -57,7 +57,7 @@ struct Level {
 
 pub(crate) struct Walk<'a, 'm> {
     text: &'a str,
-    marks: Marks,
+    marks: &'a Marks,
     /// Hits before this one end before the current token.
     next_hit: usize,
     next_name: usize,
@@ -71,7 +71,7 @@ pub(crate) struct Walk<'a, 'm> {
 
 impl<'a, 'm> Walk<'a, 'm> {
     /// What was found in the text, in order.
-    pub(crate) fn new(text: &'a str, marks: Marks, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
+    pub(crate) fn new(text: &'a str, marks: &'a Marks, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
         let (levels, edits) = (Vec::new(), Vec::new());
         Walk { text, marks, next_hit: 0, next_name: 0, mask, nesting, levels, edits, first_number: None }
     }
@@ -138,15 +138,16 @@ impl<'a, 'm> Walk<'a, 'm> {
         let (mut keyed, mut masked_key, mut edits) = (None, None, Vec::new());
         if named || !hits.is_empty() {
             let raw = self.text.get(range.clone()).unwrap_or_default();
-            let plain = escape::decode(raw);
-            keyed = self.mask.rules().names.keyed(plain.as_bytes()).filter(|_| named);
-            edits = self.mask.edits(&plain, mapped(&hits, raw, range.start));
+            let plain = Plain::of(raw);
+            keyed = self.mask.rules().names.keyed(plain.text.as_bytes()).filter(|_| named);
+            edits = self.mask.edits(&plain.text, mapped(&hits, &plain, range.start));
             if !edits.is_empty() {
                 let number = self.first_number()?.saturating_add(member);
                 let rules = self.mask.rules();
                 edits.iter_mut().for_each(|edit| edit.replacement = token::of_key(rules.name(edit.rule), number));
-                masked_key = Some(edit::apply(&plain, &edits));
-                edit::lift(&mut edits, raw, range.start, true);
+                masked_key = Some(edit::apply(&plain.text, &edits));
+                edit::lift(&mut edits, &plain, range.start);
+                self.mask.unsettle();
             }
         }
         if let Some(level) = self.levels.last_mut() {
@@ -209,34 +210,43 @@ impl<'a, 'm> Walk<'a, 'm> {
         if keyed.is_none() && hits.is_empty() && !named {
             return Ok(());
         }
-        let plain = escape::decode(raw);
+        let plain = Plain::of(raw);
         self.mask.spend(raw.len())?;
-        let mut edits = match keyed.and_then(|keyed| Some((keyed.rule, keyed::in_json(keyed, plain.as_bytes())?))) {
+        let mut hits = mapped(&hits, &plain, range.start);
+        let announced = keyed.and_then(|keyed| Some((keyed.rule, keyed::in_json(keyed, plain.text.as_bytes())?)));
+        let mut edits = match announced {
             Some((rule, (start, end))) => {
-                let mut known = mapped(&hits, raw, range.start);
-                known.push(Hit { start, end, rule, name: None });
-                self.mask.edits(&plain, known)
+                hits.push(Hit { start, end, rule, name: None });
+                self.mask.edits(&plain.text, hits)
             }
-            None => self.inside(&plain, raw, &range, &hits)?,
+            None => self.inside(&plain, &range, hits)?,
         };
-        edit::lift(&mut edits, raw, range.start, true);
+        if !edits.is_empty() && (named || (keyed.is_some() && announced.is_none())) {
+            self.mask.unsettle();
+        }
+        edit::lift(&mut edits, &plain, range.start);
         self.found(edits)
     }
 
     /// What a JSON string holds: a document of its own, or text.
-    fn inside(&mut self, plain: &str, raw: &str, range: &Range<usize>, hits: &[Hit]) -> Result<Vec<Edit>, Withheld> {
-        let hits = mapped(hits, raw, range.start);
+    fn inside(&mut self, way: &Plain<'_>, range: &Range<usize>, hits: Vec<Hit>) -> Result<Vec<Edit>, Withheld> {
+        let plain = way.text.as_ref();
         if matches!(plain.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"')) {
             if self.nesting >= crate::view::NESTING_MAX {
                 return Err(Withheld::TooDeep(crate::view::NESTING_MAX));
             }
-            let way = Plain::of(raw);
             let names = self.marks.names[self.next_name..].iter().take_while(|at| **at < range.end);
             let names = names.map(|at| way.start(at - range.start)).collect();
-            let marks = Marks { hits: hits.clone(), names };
-            if let Some(edits) = Walk::new(plain, marks, self.mask, self.nesting + 1).edits()? {
+            let marks = Marks { hits, names, ..Marks::default() };
+            if let Some(edits) = Walk::new(plain, &marks, self.mask, self.nesting + 1).edits()? {
                 return Ok(edits);
             }
+            let edits = self.mask.edits(plain, marks.hits);
+            if !edits.is_empty() {
+                // With what is masked gone, it may be JSON.
+                self.mask.unsettle();
+            }
+            return Ok(edits);
         }
         Ok(self.mask.edits(plain, hits))
     }
@@ -293,6 +303,9 @@ impl<'a, 'm> Walk<'a, 'm> {
         {
             let step = if level.object { "/value" } else { "/1" };
             let mut hits = self.announced(rule, range)?;
+            if hits.is_empty() {
+                self.mask.unsettle();
+            }
             let parent = self.container(self.levels.len())?;
             for hit in &mut hits {
                 hit.pointer = joined(&parent.text, step);
@@ -313,12 +326,12 @@ impl<'a, 'm> Walk<'a, 'm> {
             let counts = keyed::number_in_json(keyed, whole_part(raw).as_bytes());
             return Ok(if counts { vec![self.number_edit(range, keyed.rule)] } else { Vec::new() });
         }
-        let plain = escape::decode(raw);
-        let Some((start, end)) = keyed::in_json(Keyed { bare_token: false, ..keyed }, plain.as_bytes()) else {
+        let plain = Plain::of(raw);
+        let Some((start, end)) = keyed::in_json(Keyed { bare_token: false, ..keyed }, plain.text.as_bytes()) else {
             return Ok(Vec::new());
         };
-        let mut edits = self.mask.edits(&plain, vec![Hit { start, end, rule: keyed.rule, name: None }]);
-        edit::lift(&mut edits, raw, range.start, true);
+        let mut edits = self.mask.edits(&plain.text, vec![Hit { start, end, rule: keyed.rule, name: None }]);
+        edit::lift(&mut edits, &plain, range.start);
         Ok(edits)
     }
 
@@ -400,12 +413,8 @@ fn plain_key<'t>(text: &'t str, key: &Range<usize>) -> Cow<'t, str> {
     escape::decode(text.get(key.clone()).unwrap_or_default())
 }
 
-/// Hits of a raw string as hits of what it says.
-fn mapped(hits: &[Hit], raw: &str, base: usize) -> Vec<Hit> {
-    if hits.is_empty() {
-        return Vec::new();
-    }
-    let way = Plain::of(raw);
+/// Hits of a raw string, which starts at `base`, as hits of what it says.
+fn mapped(hits: &[Hit], way: &Plain<'_>, base: usize) -> Vec<Hit> {
     let one = |hit: &Hit| Hit {
         start: way.start(hit.start - base),
         end: way.end(hit.end - base),

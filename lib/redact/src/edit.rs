@@ -3,7 +3,10 @@
 //! Edits of a text are disjoint and in order. Those of the text inside a JSON string are lifted into the string, so
 //! that in the end all speak of the bytes of the message.
 
-use crate::{escape, rules::RuleId};
+use crate::{
+    escape::{self, Plain},
+    rules::RuleId,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edit {
@@ -28,19 +31,11 @@ pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
     masked
 }
 
-/// Edits of the decoded text as edits of the raw one, which starts at `base`.
-pub(crate) fn lift(edits: &mut [Edit], raw: &str, base: usize, quoted: bool) {
-    if edits.is_empty() {
-        return;
-    }
-    let places: Vec<usize> = edits.iter().flat_map(|edit| [edit.start, edit.end]).collect();
-    let escaped = raw.as_bytes().contains(&b'\\');
-    let places = if escaped { escape::raw_offsets(raw, &places) } else { places };
-    for (edit, place) in edits.iter_mut().zip(places.chunks_exact(2)) {
-        (edit.start, edit.end) = (base + place[0], base + place[1]);
-        if quoted {
-            edit.replacement = escape::encode(&edit.replacement);
-        }
+/// Edits of the plain text as edits of the raw one, a JSON string that starts at `base`.
+pub(crate) fn lift(edits: &mut [Edit], way: &Plain<'_>, base: usize) {
+    for edit in edits {
+        (edit.start, edit.end) = (base + way.raw(edit.start), base + way.raw(edit.end));
+        edit.replacement = escape::encode(&edit.replacement);
     }
 }
 
@@ -108,7 +103,7 @@ mod tests {
     fn lifted_edits_cover_the_escapes() {
         let raw = r"x\u0040y";
         let mut edits = [edit(1, 2, "\"t\"")];
-        lift(&mut edits, raw, 10, true);
+        lift(&mut edits, &Plain::of(raw), 10);
         assert_eq!((edits[0].start, edits[0].end, edits[0].replacement.as_str()), (11, 17, "\\\"t\\\""));
     }
 }

@@ -6,80 +6,93 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
+use crate::bytes::next_quote_or_backslash;
+
+/// A text with one level of escapes undone, and the way there and back.
+#[derive(Debug)]
+pub(crate) struct Plain<'r> {
+    pub(crate) text: Cow<'r, str>,
+    units: Vec<Unit>,
+}
+
+/// Where an escape stands, and the character that it stands for.
+#[derive(Debug)]
+struct Unit {
+    raw: usize,
+    raw_end: usize,
+    plain: usize,
+    plain_end: usize,
+}
+
 /// The text with one level of escapes undone.
 pub(crate) fn decode(raw: &str) -> Cow<'_, str> {
-    if !raw.as_bytes().contains(&b'\\') {
-        return Cow::Borrowed(raw);
-    }
-    let mut plain = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        let (before, escaped) = rest.split_at(at);
-        plain.push_str(before);
-        let (letter, length) = unit(escaped);
-        plain.push(letter);
-        rest = escaped.get(length..).unwrap_or_default();
-    }
-    plain.push_str(rest);
-    Cow::Owned(plain)
+    Plain::of(raw).text
 }
 
-/// The way from offsets in a raw text to those in the decoded one.
-#[derive(Debug, Default)]
-pub(crate) struct Plain {
-    /// Raw and plain range of each escape.
-    units: Vec<(usize, usize, usize, usize)>,
-}
-
-impl Plain {
-    pub(crate) fn of(raw: &str) -> Plain {
-        let (mut units, mut at, mut plain) = (Vec::new(), 0, 0);
-        while let Some(gap) = raw.get(at..).and_then(|rest| rest.find('\\')) {
-            let (letter, length) = unit(&raw[at + gap..]);
-            let (start, plain_start) = (at + gap, plain + gap);
-            units.push((start, start + length, plain_start, plain_start + letter.len_utf8()));
-            (at, plain) = (start + length, plain_start + letter.len_utf8());
+impl<'r> Plain<'r> {
+    pub(crate) fn of(raw: &'r str) -> Plain<'r> {
+        let Some(first) = memchr(b'\\', raw.as_bytes()) else {
+            return Plain { text: Cow::Borrowed(raw), units: Vec::new() };
+        };
+        let (mut text, mut units) = (String::with_capacity(raw.len()), Vec::new());
+        let (mut at, mut next) = (0, Some(first));
+        while let Some(start) = next {
+            text.push_str(&raw[at..start]);
+            let (letter, length) = unit(&raw[start..]);
+            at = start + length;
+            let plain = text.len();
+            text.push(letter);
+            units.push(Unit { raw: start, raw_end: at, plain, plain_end: text.len() });
+            next = next_backslash(raw.as_bytes(), at);
         }
-        Plain { units }
+        text.push_str(&raw[at..]);
+        Plain { text: Cow::Owned(text), units }
     }
 
-    /// Where a range that starts here starts.
+    /// Where a range that starts here in the raw text starts.
     pub(crate) fn start(&self, raw: usize) -> usize {
-        match self.units[..self.units.partition_point(|unit| unit.0 <= raw)].last() {
-            Some(unit) if raw < unit.1 => unit.2,
-            Some(unit) => unit.3 + raw - unit.1,
+        match self.units[..self.units.partition_point(|unit| unit.raw <= raw)].last() {
+            Some(unit) if raw < unit.raw_end => unit.plain,
+            Some(unit) => unit.plain_end + raw - unit.raw_end,
             None => raw,
         }
     }
 
-    /// Where a range that ends here ends.
+    /// Where a range that ends here in the raw text ends.
     pub(crate) fn end(&self, raw: usize) -> usize {
-        match self.units[..self.units.partition_point(|unit| unit.0 < raw)].last() {
-            Some(unit) if raw < unit.1 => unit.3,
-            Some(unit) => unit.3 + raw - unit.1,
+        match self.units[..self.units.partition_point(|unit| unit.raw < raw)].last() {
+            Some(unit) if raw < unit.raw_end => unit.plain_end,
+            Some(unit) => unit.plain_end + raw - unit.raw_end,
             None => raw,
         }
     }
-}
 
-/// Offsets in the raw text for `offsets` in the decoded one; both ascend.
-pub(crate) fn raw_offsets(raw: &str, offsets: &[usize]) -> Vec<usize> {
-    let mut found = Vec::with_capacity(offsets.len());
-    let (mut at, mut plain) = (0, 0);
-    for offset in offsets {
-        while plain < *offset && at < raw.len() {
-            let (letter, length) = unit(raw.get(at..).unwrap_or_default());
-            at += length;
-            plain += letter.len_utf8();
+    /// Where the character that begins here in the plain text is written.
+    pub(crate) fn raw(&self, plain: usize) -> usize {
+        match self.units[..self.units.partition_point(|unit| unit.plain < plain)].last() {
+            Some(unit) if plain < unit.plain_end => unit.raw_end,
+            Some(unit) => unit.raw_end + plain - unit.plain_end,
+            None => plain,
         }
-        found.push(at);
     }
-    found
 }
 
 /// Makes a replacement fit into a JSON string. Replacements hold no other character that needs it.
 pub(crate) fn encode(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// Quotes in a string are mostly escaped, so that the next special byte is a backslash.
+fn next_backslash(raw: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = next_quote_or_backslash(raw, at)?;
+        if raw[at] == b'\\' {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 /// The first character that `text` stands for, and how many of its bytes say so.
@@ -145,8 +158,8 @@ mod tests {
     fn offsets_lead_back_to_where_the_character_is_written() {
         let raw = r"ä\u0040\ud83d\ude00x";
         assert_eq!(decode(raw), "ä@😀x");
-        assert_eq!(raw_offsets(raw, &[0, 2, 3, 7, 8]), [0, 2, 8, 20, 21]);
         let plain = Plain::of(raw);
+        assert_eq!([0, 2, 3, 7, 8].map(|at| plain.raw(at)), [0, 2, 8, 20, 21]);
         assert_eq!([0, 2, 5, 8, 20, 21].map(|at| plain.start(at)), [0, 2, 2, 3, 7, 8]);
         assert_eq!([0, 2, 5, 8, 20, 21].map(|at| plain.end(at)), [0, 2, 3, 3, 7, 8]);
     }

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::bytes::{next_quote_or_backslash, next_special};
+
 /// Deepest nesting of objects and arrays.
 pub(crate) const DEPTH_MAX: usize = 128;
 
@@ -127,16 +129,12 @@ impl<'a> Tokens<'a> {
         let start = self.at + 1;
         let mut at = start;
         loop {
-            let rest = self.text.get(at..).ok_or(Fault::NotJson)?;
-            let gap = memchr::memchr2(b'"', b'\\', rest).ok_or(Fault::NotJson)?;
-            if rest[..gap].iter().any(|byte| *byte < 0x20) {
-                return Err(Fault::NotJson);
+            at = next_special(self.text, at).ok_or(Fault::NotJson)?;
+            match self.text[at] {
+                b'"' => break,
+                b'\\' => at += self.escape(at)?,
+                _ => return Err(Fault::NotJson),
             }
-            at += gap;
-            if rest[gap] == b'"' {
-                break;
-            }
-            at += self.escape(at)?;
         }
         self.at = at + 1;
         Ok(start..at)
@@ -201,6 +199,18 @@ impl<'a> Tokens<'a> {
     }
 }
 
+/// Is it one document of JSON, and no deeper than [`DEPTH_MAX`]?
+pub(crate) fn is_json(text: &str) -> bool {
+    let mut tokens = Tokens::new(text);
+    loop {
+        match tokens.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
 /// Is it nested deeper than [`DEPTH_MAX`], whether it is JSON or not?
 pub(crate) fn is_too_deep(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -240,12 +250,11 @@ fn has_depth(bytes: &[u8]) -> bool {
 
 /// The closing quote of the string whose content starts at `at`, or the end of the text.
 fn string_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(gap) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
-        at += gap;
-        if bytes[at] == b'"' {
-            return at;
+    while let Some(next) = next_quote_or_backslash(bytes, at) {
+        if bytes[next] == b'"' {
+            return next;
         }
-        at += 2;
+        at = next + 2;
     }
     bytes.len()
 }

@@ -3,8 +3,6 @@
 //! A name is compared without `_`, `-`, `.` and spaces, in lower case and without a number at its end. It refuses to
 //! look at the value.
 
-use std::collections::HashMap;
-
 use crate::rules::{RuleId, Value};
 
 /// Longest name that is looked at, in bytes.
@@ -30,13 +28,16 @@ pub(crate) struct Keyed {
     pub(crate) bare_token: bool,
 }
 
-/// All names of a set of rules.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    whole: HashMap<String, Keyed>,
-    /// By their last letter; in the order of precedence.
-    endings: HashMap<u8, Vec<Entry>>,
-    stops: HashMap<u8, Vec<String>>,
+/// All names of a set of rules, by their last letters; in the order of precedence.
+#[derive(Debug)]
+pub(crate) struct Names(Vec<Ending>);
+
+/// The names with one last letter.
+#[derive(Clone, Debug, Default)]
+struct Ending {
+    whole: Vec<Entry>,
+    endings: Vec<Entry>,
+    stops: Vec<String>,
 }
 
 impl Entry {
@@ -50,20 +51,17 @@ impl Entry {
 
 impl Names {
     pub(crate) fn new(entries: Vec<Entry>, stops: Vec<String>) -> Names {
-        let mut names = Names::default();
+        let mut names = vec![Ending::default(); 256];
         for entry in entries {
             let Some(last) = entry.name.bytes().last() else { continue };
-            if entry.ending {
-                names.endings.entry(last).or_default().push(entry);
-            } else {
-                names.whole.entry(entry.name).or_insert(entry.keyed);
-            }
+            let of_letter = &mut names[usize::from(last)];
+            if entry.ending { of_letter.endings.push(entry) } else { of_letter.whole.push(entry) }
         }
         for stop in stops {
             let Some(last) = stop.bytes().last() else { continue };
-            names.stops.entry(last).or_default().push(stop);
+            names[usize::from(last)].stops.push(stop);
         }
-        names
+        Names(names)
     }
 
     /// The rule of the values under this name.
@@ -75,17 +73,19 @@ impl Names {
             end -= 1;
         }
         let plain = std::str::from_utf8(&plain[..end]).ok()?;
-        let found = match self.whole.get(plain) {
-            Some(keyed) => *keyed,
-            None => self.ending(plain)?,
+        let of_letter = &self.0[usize::from(plain.bytes().last()?)];
+        let found = match of_letter.whole.iter().find(|entry| entry.name == plain) {
+            Some(entry) => entry.keyed,
+            None => of_letter.ending(plain)?,
         };
         Some(Keyed { bare_token: plain == "token", ..found })
     }
+}
 
+impl Ending {
     fn ending(&self, plain: &str) -> Option<Keyed> {
-        let last = plain.bytes().last()?;
-        let entry = self.endings.get(&last)?.iter().find(|entry| plain.ends_with(&entry.name))?;
-        let stopped = self.stops.get(&last).is_some_and(|stops| stops.iter().any(|stop| plain.ends_with(stop)));
+        let entry = self.endings.iter().find(|entry| plain.ends_with(&entry.name))?;
+        let stopped = self.stops.iter().any(|stop| plain.ends_with(stop));
         (!stopped).then_some(entry.keyed)
     }
 }

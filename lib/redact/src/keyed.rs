@@ -47,6 +47,8 @@ pub(crate) struct Outcome {
     pub(crate) name_at: usize,
     /// Bytes looked at.
     pub(crate) walked: usize,
+    /// The end of what was looked at, where there is a value.
+    pub(crate) far: usize,
 }
 
 /// `at` is somewhere in the name.
@@ -64,7 +66,7 @@ pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
         return outcome;
     }
     let start = run_back(text, at, NAME_BYTES_MAX, is_name);
-    outcome.hit = hit(rules, text, start, end);
+    outcome.hit = hit(rules, text, start, end, &mut outcome.far);
     outcome.walked += outcome.hit.map_or(0, |hit| hit.end - start);
     if let Some(hit) = &mut outcome.hit {
         hit.name = Some(start);
@@ -85,10 +87,12 @@ fn may_link(text: &[u8], end: usize, follows: u8) -> bool {
     }
 }
 
-fn hit(rules: &Rules, text: &[u8], start: usize, end: usize) -> Option<Hit> {
+fn hit(rules: &Rules, text: &[u8], start: usize, end: usize, far: &mut usize) -> Option<Hit> {
     let link = link(text, start, end)?;
+    *far = link.value + 1;
     let keyed = keyed_at(rules, text, start, end)?;
     let (from, to, quoted) = value(rules, text, &link, keyed)?;
+    *far = to + SPACES_MAX + 2;
     let (from, to) = trim(text, from, to, keyed.value);
     let value = text.get(from..to)?;
     let counts = match (quoted, link.quoted_name) {
@@ -183,6 +187,27 @@ fn link(text: &[u8], start: usize, end: usize) -> Option<Link> {
     Some(Link { value, environment, tight, quoted_only, element: false, quoted_name })
 }
 
+/// Where a value without quotes ends: in an element, with the line, in an environment file, anywhere else.
+static ELEMENT_STOPS: [bool; 256] = stops(b"<\n");
+static LINE_STOPS: [bool; 256] = stops(b"\n\r\"'`");
+static WORD_STOPS: [bool; 256] = stops(b" \t\n\r\"'`");
+static CODE_STOPS: [bool; 256] = stops(b" \t\n\r\"'`,;&<>()[]{}|");
+
+/// These bytes, and the quotes of nested JSON.
+const fn stops(listed: &[u8]) -> [bool; 256] {
+    let (mut stops, mut at) = ([false; 256], 0xf8);
+    while at < 256 {
+        stops[at] = true;
+        at += 1;
+    }
+    at = 0;
+    while at < listed.len() {
+        stops[listed[at] as usize] = true;
+        at += 1;
+    }
+    stops
+}
+
 /// The range of the value, and whether it was in quotes.
 fn value(rules: &Rules, text: &[u8], link: &Link, keyed: Keyed) -> Option<(usize, usize, bool)> {
     let longest = if keyed.value == Value::Digits { NUMBER_BYTES_MAX } else { text.len() };
@@ -195,16 +220,16 @@ fn value(rules: &Rules, text: &[u8], link: &Link, keyed: Keyed) -> Option<(usize
     if link.quoted_only {
         return None;
     }
-    let stops: &[u8] = match keyed.value {
-        _ if link.element => b"<\n",
-        Value::Authorization | Value::Line => b"\n\r\"'`",
-        _ if link.environment => b" \t\n\r\"'`",
-        _ => b" \t\n\r\"'`,;&<>()[]{}|",
+    let stops = match keyed.value {
+        _ if link.element => &ELEMENT_STOPS,
+        Value::Authorization | Value::Line => &LINE_STOPS,
+        _ if link.environment => &WORD_STOPS,
+        _ => &CODE_STOPS,
     };
     // A replacement of ours stands for a value, brackets and all.
     let mut end = link.value;
     loop {
-        end = run(window, end, |byte| !stops.contains(&byte) && byte < 0xf8);
+        end = run(window, end, |byte| !stops[usize::from(byte)]);
         match rules.tokens.end(window, end) {
             Some(after) => end = after,
             None => return Some((link.value, end, false)),

@@ -27,6 +27,9 @@ mod json;
 mod key;
 mod keyed;
 mod mask;
+#[cfg(test)]
+#[path = "../tests/support/pieces.rs"]
+mod pieces;
 mod rules;
 mod scan;
 mod token;

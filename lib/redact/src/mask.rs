@@ -1,5 +1,6 @@
 //! Masking one message: every view of it is scanned; where something was found, the structure says what may be
-//! replaced; and the masked text is looked at again, until there is nothing more to mask.
+//! replaced; and the masked text is looked at again, until there is nothing more to mask. Mostly it is enough to look
+//! again near the edits: [`again`] says when.
 //!
 //! It refuses to parse a message in which nothing was found.
 
@@ -11,11 +12,13 @@ use crate::{
     edit::{self, Edit},
     json::{self, DEPTH_MAX},
     rules::Rules,
-    scan::{self, Hit},
+    scan::{self, Found, Hit, Trail},
     token,
     view::{self, View},
     work::Work,
 };
+
+mod again;
 
 /// Most masked places of one message. With the longest body and the longest pointers, body and evidence together still
 /// fit into one message of the log.
@@ -36,17 +39,47 @@ pub(crate) struct Marks {
     pub(crate) hits: Vec<Hit>,
     /// Names in quotes that announce a secret.
     pub(crate) names: Vec<usize>,
+    pub(crate) trail: Trail,
+}
+
+/// What one look at a text gave.
+struct Looked {
+    edits: Vec<Edit>,
+    marks: Marks,
+    /// What it was read as.
+    json: bool,
+}
+
+impl Marks {
+    /// Adds what a scan of a view found.
+    fn add(&mut self, found: Found, view: &View<'_>) {
+        let hit = |hit: Hit| {
+            let (start, end) = view.in_text(hit.start, hit.end);
+            Hit { start, end, rule: hit.rule, name: hit.name.map(|at| view.in_text(at, at).0) }
+        };
+        self.hits.extend(found.hits.into_iter().map(hit));
+        self.names.extend(found.names.into_iter().map(|at| view.in_text(at, at).0));
+        let range = |(start, end): (usize, usize)| view.in_text(start, end.min(view.bytes.len()));
+        self.trail.far.extend(found.trail.far.into_iter().map(range));
+        self.trail.passed.extend(found.trail.passed.into_iter().map(range));
+        self.trail.refused.extend(found.trail.refused.into_iter().map(range));
+        // What is near in a view that leaves something out may be far in the text.
+        let refused = !view.is_in_step() && !self.trail.refused.is_empty();
+        self.trail.whole |= found.trail.whole || refused;
+    }
 }
 
 pub(crate) struct Mask<'m> {
     rules: &'m Rules,
     scanner: Scanner,
     work: Work,
+    /// With other bytes in the place of its edits, the structure may announce what it does not announce now.
+    unsettled: bool,
 }
 
 impl<'m> Mask<'m> {
     pub(crate) fn new(rules: &'m Rules, scanner: Scanner, work: Work) -> Mask<'m> {
-        Mask { rules, scanner, work }
+        Mask { rules, scanner, work, unsettled: false }
     }
 
     pub(crate) fn rules(&self) -> &'m Rules {
@@ -56,6 +89,11 @@ impl<'m> Mask<'m> {
     /// Bytes that are looked at beside the scans.
     pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Withheld> {
         self.work.spend(bytes)
+    }
+
+    /// The masked text has to be looked at in whole.
+    pub(crate) fn unsettle(&mut self) {
+        self.unsettled = true;
     }
 
     #[cfg(test)]
@@ -78,65 +116,69 @@ impl<'m> Mask<'m> {
         &mut self,
         field: &str,
         text: &str,
-        find: impl Fn(&mut Self, &str) -> Result<Vec<Edit>, Withheld>,
+        find: impl Fn(&mut Self, &str) -> Result<Looked, Withheld>,
     ) -> Result<Redacted, Withheld> {
-        let mut edits = find(self, text)?;
+        let first = find(self, text)?;
+        within_count(first.edits.len())?;
+        if first.edits.is_empty() {
+            return Ok(Redacted { text: text.to_owned(), redactions: Vec::new() });
+        }
+        let mut masked = edit::apply(text, &first.edits);
+        if self.scanner == Scanner::Fast && self.is_settled(text, &first, &masked)? {
+            return Ok(Redacted { text: masked, redactions: self.evidence(field, &first.edits) });
+        }
+        let mut edits = first.edits;
         for _ in 0..ROUNDS_MAX {
-            within_count(edits.len())?;
-            if edits.is_empty() {
-                return Ok(Redacted { text: text.to_owned(), redactions: Vec::new() });
-            }
-            let masked = edit::apply(text, &edits);
-            let more = find(self, &masked)?;
+            let more = find(self, &masked)?.edits;
             if more.is_empty() {
                 return Ok(Redacted { text: masked, redactions: self.evidence(field, &edits) });
             }
             edits = edit::merge(edits.clone(), edit::unmask(more, &edits).ok_or(Withheld::Unsettled)?);
+            within_count(edits.len())?;
+            masked = edit::apply(text, &edits);
         }
         Err(Withheld::Unsettled)
     }
 
-    fn of_message(&mut self, text: &str) -> Result<Vec<Edit>, Withheld> {
+    fn of_message(&mut self, text: &str) -> Result<Looked, Withheld> {
         let marks = self.marks(text)?;
-        let looks_like_json = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"'));
         if marks.hits.is_empty() && marks.names.is_empty() {
-            return match looks_like_json {
+            return match looks_like_json(text) {
                 true if json::is_too_deep(text) => Err(Withheld::TooDeep(DEPTH_MAX)),
-                true => Ok(Vec::new()),
+                true => Ok(Looked { edits: Vec::new(), marks, json: true }),
                 false => self.in_text(text, marks),
             };
         }
-        match Walk::new(text, marks.clone(), self, 0).edits()? {
-            Some(edits) => Ok(edits),
+        match Walk::new(text, &marks, self, 0).edits()? {
+            Some(edits) => Ok(Looked { edits, marks, json: true }),
             None => self.in_text(text, marks),
         }
     }
 
-    fn of_text(&mut self, text: &str) -> Result<Vec<Edit>, Withheld> {
+    fn of_text(&mut self, text: &str) -> Result<Looked, Withheld> {
         let marks = self.marks(text)?;
         self.in_text(text, marks)
     }
 
     /// Where a text is no JSON, what looks like an escape may be none.
-    fn in_text(&mut self, text: &str, mut marks: Marks) -> Result<Vec<Edit>, Withheld> {
+    fn in_text(&mut self, text: &str, mut marks: Marks) -> Result<Looked, Withheld> {
         if let Some(view) = view::as_written(text) {
             self.look(&view, &mut marks)?;
         }
-        let edits = self.edits(text, marks.hits);
+        let edits = self.edits(text, marks.hits.clone());
         within_count(edits.len())?;
-        Ok(edits)
+        Ok(Looked { edits, marks, json: false })
     }
 
     /// What all views of a text show.
     fn marks(&mut self, text: &str) -> Result<Marks, Withheld> {
         let mut marks = Marks::default();
         let views = view::views(text)?;
-        for view in &views {
+        self.look(&views.first, &mut marks)?;
+        for view in &views.others {
             self.look(view, &mut marks)?;
         }
-        if let Some(first) = views.first() {
-            self.encoded(first, &mut marks)?;
-        }
+        self.encoded(&views.first, &mut marks)?;
         marks.hits.sort_unstable();
         marks.names.sort_unstable();
         marks.names.dedup();
@@ -148,12 +190,7 @@ impl<'m> Mask<'m> {
             Scanner::Fast => scan::scan(self.rules, &view.bytes, &mut self.work)?,
             Scanner::Reference => scan::reference::scan(self.rules, &view.bytes),
         };
-        let in_text = |hit: Hit| {
-            let (start, end) = view.in_text(hit.start, hit.end);
-            Hit { start, end, rule: hit.rule, name: hit.name.map(|at| view.in_text(at, at).0) }
-        };
-        marks.hits.extend(found.hits.into_iter().map(in_text));
-        marks.names.extend(found.names.into_iter().map(|at| view.in_text(at, at).0));
+        marks.add(found, view);
         Ok(())
     }
 
@@ -207,6 +244,10 @@ impl<'m> Mask<'m> {
         };
         edits.iter().map(one).collect()
     }
+}
+
+fn looks_like_json(text: &str) -> bool {
+    matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"'))
 }
 
 /// Tested wherever finds are gathered, so that no body makes more of them than it may have.

@@ -5,10 +5,14 @@
 //! has found, so the cost grows with the text and not with what somebody wrote into it. The reference scanner says
 //! what must be found; this one finds the same. It refuses to know JSON.
 
+use std::ops::Range;
+
+use self::anchors::{BLOCK_BYTES, PLACES};
+
 use crate::{
     Withheld,
-    bytes::{after_escape, run},
-    detector::Look,
+    bytes::{after_escape, digits_and_signs, run},
+    detector::{self, Look},
     keyed,
     rules::{Finder, How, RuleId, Rules, Target},
     work::Work,
@@ -29,11 +33,25 @@ pub(crate) struct Hit {
 }
 
 /// What a scan finds: in no order, and overlapping.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) hits: Vec<Hit>,
     /// Names in quotes that announce a secret: whether the next thing is its value, only the structure tells.
     pub(crate) names: Vec<usize>,
+    pub(crate) trail: Trail,
+}
+
+/// What a second look has to know of the first one. Candidates stand at the start of each range.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trail {
+    /// What was looked at for one candidate, where that was farther than is near.
+    pub(crate) far: Vec<(usize, usize)>,
+    /// What was passed over after one candidate, where that was farther than is near.
+    pub(crate) passed: Vec<(usize, usize)>,
+    /// Runs that were no find and whose parts were not tried.
+    pub(crate) refused: Vec<(usize, usize)>,
+    /// For one candidate the whole text may have been looked at.
+    pub(crate) whole: bool,
 }
 
 /// What one candidate costs of the work budget, in bytes.
@@ -41,10 +59,21 @@ const CANDIDATE_COST: usize = 16;
 
 /// All finds in a view.
 pub(crate) fn scan(rules: &Rules, text: &[u8], work: &mut Work) -> Result<Found, Withheld> {
-    work.spend(text.len())?;
-    let mut scan = Scan { rules, text, work, found: Found::default(), done: vec![0; rules.finders.len() + 1] };
-    scan.literals()?;
-    scan.shapes()?;
+    scan_near(rules, text, std::slice::from_ref(&(0..text.len())), work)
+}
+
+/// The finds whose anchors stand in these ranges, which are disjoint and in order.
+pub(crate) fn scan_near(
+    rules: &Rules,
+    text: &[u8],
+    ranges: &[Range<usize>],
+    work: &mut Work,
+) -> Result<Found, Withheld> {
+    let mut scan = Scan { rules, text, work, found: Found::default(), done: Vec::new() };
+    for range in ranges {
+        scan.work.spend(range.len())?;
+        scan.anchors(range.start, range.end.min(text.len()))?;
+    }
     Ok(scan.found)
 }
 
@@ -53,60 +82,135 @@ struct Scan<'s> {
     text: &'s [u8],
     work: &'s mut Work,
     found: Found,
-    /// What lies before is looked at already: of each finder, and of the names.
+    /// What lies before is looked at already: of each finder, and of the names. Empty before the first candidate.
     done: Vec<usize>,
 }
 
 impl Scan<'_> {
-    fn literals(&mut self) -> Result<(), Withheld> {
-        let rules = self.rules;
-        rules.literals.each(self.text, |at, length, target| match target {
+    /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
+    fn anchors(&mut self, from: usize, to: usize) -> Result<(), Withheld> {
+        let (rules, text) = (self.rules, self.text);
+        let before = crate::bytes::before(text, from).is_some_and(|byte| byte.is_ascii_digit());
+        let (mut at, mut digit_before) = (from, if before { 0x80 } else { 0 });
+        while at < to {
+            let block = block_at(text, at);
+            let [a, b, c, d, e, f, g, h, ..] = block;
+            let (digits, signs) = digits_and_signs(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+            let shapes = signs | (digits & !(digits << 8 | digit_before));
+            let wanted = u64::MAX.checked_shr(8 * PLACES.saturating_sub(to - at) as u32).unwrap_or(0);
+            digit_before = digits >> 56;
+            self.places(at, shapes & wanted, rules.literals.places(&block) & wanted)?;
+            at += PLACES;
+        }
+        Ok(())
+    }
+
+    /// What begins at these places behind `at`: each is the high bit of its byte.
+    #[inline]
+    fn places(&mut self, at: usize, mut shapes: u64, mut literals: u64) -> Result<(), Withheld> {
+        while shapes != 0 {
+            self.shape(at + shapes.trailing_zeros() as usize / 8)?;
+            shapes &= shapes - 1;
+        }
+        while literals != 0 {
+            self.literals(at + literals.trailing_zeros() as usize / 8)?;
+            literals &= literals - 1;
+        }
+        Ok(())
+    }
+
+    /// The literals that begin here.
+    fn literals(&mut self, at: usize) -> Result<(), Withheld> {
+        let (rules, text) = (self.rules, self.text);
+        rules.literals.at(text, at, |length, target| match target {
             Target::Finder(finder) => self.candidate(finder, at),
-            Target::Keyword(finder) if is_keyword(self.text, at, length) => self.after_keyword(finder, at + length),
+            Target::Keyword(finder) if is_keyword(text, at, length) => self.after_keyword(finder, at, at + length),
             Target::Keyword(_) => Ok(()),
             Target::Name => self.name(at),
         })
     }
 
+    /// What the digit or sign that stands here may be part of. Most signs stand between words.
+    #[inline]
+    fn shape(&mut self, at: usize) -> Result<(), Withheld> {
+        let (rules, text) = (self.rules, self.text);
+        match text[at] {
+            b'0'..=b'9' => self.digits(at),
+            b'@' => self.candidates(&rules.at_sign, at),
+            b':' if is_double(text, at) || is_between_hex(text, at) => self.candidates(&rules.colon, at),
+            b'-' if is_between_hex(text, at) && text.get(at + 3) == Some(&b'-') => self.candidates(&rules.hyphen, at),
+            b'.' if is_between_hex(text, at) && text.get(at + 5) == Some(&b'.') => self.candidates(&rules.dot, at),
+            _ => Ok(()),
+        }
+    }
+
+    fn done(&self, finder: usize) -> usize {
+        self.done.get(finder).copied().unwrap_or_default()
+    }
+
+    fn set_done(&mut self, finder: usize, place: usize) {
+        if self.done.is_empty() {
+            self.done.resize(self.rules.finders.len() + 1, 0);
+        }
+        self.done[finder] = place;
+    }
+
     fn candidate(&mut self, finder: usize, at: usize) -> Result<(), Withheld> {
-        if at < self.done[finder] {
+        let done = self.done(finder);
+        if at < done {
             return Ok(());
         }
-        let tried = &self.rules.finders[finder];
-        let outcome = tried.try_at(self.text, at, self.done[finder]);
+        let outcome = self.rules.finders[finder].try_at(self.text, at, done);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
-        self.done[finder] = outcome.resume;
+        self.set_done(finder, outcome.resume);
+        self.note(at, outcome.far, outcome.resume);
+        if outcome.refused {
+            self.found.trail.refused.push((at, outcome.resume));
+        }
         self.found.hits.extend(outcome.hit);
         Ok(())
     }
 
+    /// Notes a candidate for which more was looked at, or passed over, than what is near.
+    fn note(&mut self, at: usize, far: usize, resume: usize) {
+        let (near, trail) = (at + self.rules.near, &mut self.found.trail);
+        trail.whole |= far == usize::MAX;
+        if far > near {
+            trail.far.push((at, far));
+        }
+        if resume > near {
+            trail.passed.push((at, resume));
+        }
+    }
+
     /// Candidates that begin at most `within` bytes behind a keyword.
-    fn after_keyword(&mut self, finder: usize, from: usize) -> Result<(), Withheld> {
+    fn after_keyword(&mut self, finder: usize, keyword: usize, from: usize) -> Result<(), Withheld> {
         let tried = &self.rules.finders[finder];
         let How::Pattern(pattern) = &tried.how else { return Ok(()) };
         let last = (from + tried.within).min(self.text.len());
-        let to = (last + pattern.bytes_max()).min(self.text.len());
-        loop {
-            let from = from.max(self.done[finder]);
-            if from > last {
-                return Ok(());
-            }
-            self.work.spend(to - from)?;
-            match pattern.next(self.text, from, to).filter(|at| *at <= last) {
-                Some(at) => self.candidate(finder, at)?,
-                None => self.done[finder] = last + 1,
+        self.note(keyword, last + pattern.bytes_max() + 1, last + 1);
+        let from = from.max(self.done(finder));
+        self.work.spend(last.saturating_sub(from))?;
+        for at in from..=last {
+            if pattern.prefix.allows(self.text, at) {
+                self.candidate(finder, at)?;
             }
         }
+        let done = self.done(finder).max(last + 1);
+        self.set_done(finder, done);
+        Ok(())
     }
 
     fn name(&mut self, at: usize) -> Result<(), Withheld> {
         let names = self.rules.finders.len();
-        if at < self.done[names] {
+        if at < self.done(names) {
             return Ok(());
         }
         let outcome = keyed::check(self.rules, self.text, at);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
-        self.done[names] = outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1));
+        let resume = outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1));
+        self.set_done(names, resume);
+        self.note(at, outcome.far, resume);
         if outcome.quoted_name && self.found.names.last() != Some(&outcome.name_at) {
             self.found.names.push(outcome.name_at);
         }
@@ -114,35 +218,18 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Every run of digits, by its length and its sides; and the signs between letters that may be part of an address.
-    fn shapes(&mut self) -> Result<(), Withheld> {
-        let (rules, text, mut at) = (self.rules, self.text, 0);
-        while let Some(gap) = text[at..].iter().position(|byte| SHAPED[usize::from(*byte)]) {
-            at += gap;
-            match text[at] {
-                b'@' => self.candidates(&rules.at_sign, at)?,
-                b':' if is_double(text, at) || is_between_hex(text, at) => self.candidates(&rules.colon, at)?,
-                b'-' if is_between_hex(text, at) && text.get(at + 3) == Some(&b'-') => {
-                    self.candidates(&rules.hyphen, at)?;
-                }
-                b'.' if is_between_hex(text, at) && text.get(at + 5) == Some(&b'.') => {
-                    self.candidates(&rules.dot, at)?;
-                }
-                b'0'..=b'9' => {
-                    at = self.digits(at)?;
-                    continue;
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        Ok(())
+    #[inline(never)]
+    fn candidates(&mut self, finders: &[usize], at: usize) -> Result<(), Withheld> {
+        finders.iter().try_for_each(|finder| self.candidate(*finder, at))
     }
 
-    /// The run of digits that starts here; returns where it ends.
-    fn digits(&mut self, start: usize) -> Result<usize, Withheld> {
+    /// The run of digits that starts here, by its length and its sides.
+    #[inline(never)]
+    fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let rules = self.rules;
         let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
+        // The run may also be the end of a number that begins before it.
+        self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
         let behind = self.text.get(end).copied().unwrap_or_default();
         // After a written escape, the letter before is none.
         let before = start.checked_sub(1).map_or(0, |place| self.text[place]);
@@ -152,28 +239,20 @@ impl Scan<'_> {
                 self.candidate(way.finder, start - way.lead)?;
             }
         }
-        Ok(end)
-    }
-
-    fn candidates(&mut self, finders: &[usize], at: usize) -> Result<(), Withheld> {
-        finders.iter().try_for_each(|finder| self.candidate(*finder, at))
+        Ok(())
     }
 }
 
-/// Digits, `@`, `:`, `-` and `.`.
-const SHAPED: [bool; 256] = {
-    let mut shaped = [false; 256];
-    let mut digit = b'0';
-    while digit <= b'9' {
-        shaped[digit as usize] = true;
-        digit += 1;
-    }
-    shaped[b'@' as usize] = true;
-    shaped[b':' as usize] = true;
-    shaped[b'-' as usize] = true;
-    shaped[b'.' as usize] = true;
-    shaped
-};
+/// The bytes from here on; behind the end of the text, zeros.
+#[inline]
+fn block_at(text: &[u8], at: usize) -> [u8; BLOCK_BYTES] {
+    let rest = &text[at..];
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut block = [0; BLOCK_BYTES];
+        block[..rest.len()].copy_from_slice(rest);
+        block
+    })
+}
 
 fn is_double(text: &[u8], at: usize) -> bool {
     text.get(at + 1) == Some(&b':')
@@ -192,42 +271,49 @@ pub(crate) struct Outcome {
     pub(crate) resume: usize,
     /// Bytes looked at.
     pub(crate) walked: usize,
+    /// The end of what was looked at, where that may be farther than near.
+    pub(crate) far: usize,
+    /// The parts of what was looked at are refused with it.
+    pub(crate) refused: bool,
 }
 
 impl Finder {
     /// Tries the candidate at `at`; everything before `done` is looked at already.
     pub(crate) fn try_at(&self, text: &[u8], at: usize, done: usize) -> Outcome {
-        let none = |resume: usize, walked| Outcome { hit: None, resume, walked };
-        let (start, end, resume, walked) = match &self.how {
+        let none = Outcome { hit: None, resume: at + 1, walked: 0, far: 0, refused: false };
+        let (start, end, outcome) = match &self.how {
             How::Detector(detector) => {
                 let mut look = Look { done, ..Look::default() };
                 let found = (detector.check)(text, at, &mut look);
                 let resume = look.none_before.max(at + 1);
-                let Some((start, end)) = found else { return none(resume, look.walked) };
-                (start, end, resume.max(end), look.walked.max(end - start))
+                let outcome = Outcome { resume, walked: look.walked, far: look.far, ..none };
+                let Some((start, end)) = found else { return outcome };
+                let walked = outcome.walked.max(end - start);
+                (start, end, Outcome { resume: resume.max(end), walked, ..outcome })
             }
             How::Pattern(pattern) => {
-                if self.barred_left(text, at) {
-                    return none(at + 1, 0);
+                if self.barred_left(text, at) || !pattern.prefix.allows(text, at) {
+                    return none;
                 }
-                let Some(found) = pattern.at(text, at) else { return none(at + 1, 0) };
-                // A refused run is refused as a whole: its parts are no better.
-                let refused = if pattern.has_tail() { found.end } else { at + 1 };
-                let walked = found.end - at;
+                let none = Outcome { far: at + pattern.bytes_max() + 1, ..none };
+                let Some(found) = pattern.at(text, at) else { return none };
+                let outcome = Outcome { walked: found.end - at, far: none.far.max(found.end + 1), ..none };
                 let (start, end) = found.masked;
                 if !self.has_keyword(text, at) {
-                    return none(at + 1, walked);
+                    return outcome;
                 }
                 if !self.accepts(text, start, end) {
-                    return none(refused, walked);
+                    // A refused run is refused as a whole: its parts are no better.
+                    let (resume, refused) = (found.end.max(at + 1), pattern.has_tail());
+                    return if refused { Outcome { resume, refused, ..outcome } } else { outcome };
                 }
-                (start, end, found.end, walked)
+                (start, end, Outcome { resume: found.end, ..outcome })
             }
         };
         if self.allow.has(&text[start..end]) {
-            return none(resume, walked);
+            return Outcome { refused: true, ..outcome };
         }
-        Outcome { hit: Some(Hit { start, end, rule: self.rule, name: None }), resume, walked }
+        Outcome { hit: Some(Hit { start, end, rule: self.rule, name: None }), ..outcome }
     }
 
     fn barred_left(&self, text: &[u8], at: usize) -> bool {

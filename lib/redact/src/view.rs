@@ -7,11 +7,11 @@
 //!
 //! It refuses to parse: a text that is no JSON, or only half of one, is seen in the same way.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
-use crate::Withheld;
+use crate::{Withheld, bytes::next_quote_or_backslash};
 
 mod base64;
 mod canonical;
@@ -41,16 +41,27 @@ pub(crate) struct Break {
 /// How the text may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
+    /// As nested, until an escape shows that the text is not canonical.
+    Tentative,
     /// `\\n` in a string that is not nested is a backslash and an `n`.
     Nested,
     /// It is a newline all the same: of a log line that was put into a string.
     Escaped,
 }
 
+/// A text as it may be seen.
+#[derive(Debug)]
+pub(crate) struct Views<'a> {
+    /// Of the whole text.
+    pub(crate) first: View<'a>,
+    /// Only where there is more than one reading.
+    pub(crate) others: Vec<View<'a>>,
+}
+
 /// What flattening found out.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
-    /// There are escapes that have no flat form.
+    /// There are escapes that have no flat form, so the rest was not looked at.
     unflat: bool,
     /// A run of backslashes could be read in another way.
     ambiguous: bool,
@@ -58,19 +69,32 @@ struct Seen {
     changed: bool,
 }
 
-/// The views of a text. The first one is of the whole text; the others only where there is more than one reading.
-pub(crate) fn views(text: &str) -> Result<Vec<View<'_>>, Withheld> {
-    let (bytes, breaks) = canonical::when_needed(text);
+pub(crate) fn views(text: &str) -> Result<Views<'_>, Withheld> {
+    if !canonical::has_look_alike(text) {
+        let (flat, seen) = flatten(text.as_bytes(), Reading::Tentative)?;
+        if !seen.unflat {
+            return of_canonical(Cow::Borrowed(text.as_bytes()), Vec::new(), flat, &seen);
+        }
+    }
+    let (bytes, breaks) = canonical::form(text);
     let (flat, seen) = flatten(&bytes, Reading::Nested)?;
-    let mut views = Vec::with_capacity(1);
+    of_canonical(Cow::Owned(bytes), breaks, flat, &seen)
+}
+
+fn of_canonical<'a>(
+    bytes: Cow<'a, [u8]>,
+    breaks: Vec<Break>,
+    flat: Vec<u8>,
+    seen: &Seen,
+) -> Result<Views<'a>, Withheld> {
+    let mut others = Vec::new();
     if seen.ambiguous {
         let (other, _) = flatten(&bytes, Reading::Escaped)?;
-        views.push(View { bytes: Cow::Owned(other), breaks: breaks.clone() });
+        others.push(View { bytes: Cow::Owned(other), breaks: breaks.clone() });
     }
-    views.extend(percent::view(&bytes, &breaks));
+    others.extend(percent::view(&bytes, &breaks));
     let bytes = if seen.changed { Cow::Owned(flat) } else { bytes };
-    views.insert(0, View { bytes, breaks });
-    Ok(views)
+    Ok(Views { first: View { bytes, breaks }, others })
 }
 
 /// The text as it stands, where escapes may be none; nothing when that is what the first view shows.
@@ -100,6 +124,27 @@ impl<'a> View<'a> {
             _ => self.place(last, end),
         };
         (first, last.max(first))
+    }
+
+    /// Are all offsets in the view those of the text?
+    pub(crate) fn is_in_step(&self) -> bool {
+        self.breaks.is_empty()
+    }
+
+    /// The range of the view that shows this range of the text, whole units at both ends.
+    pub(crate) fn of_text(&self, start: usize, end: usize) -> Range<usize> {
+        let end = self.shown(end, true).min(self.bytes.len());
+        self.shown(start, false).min(end)..end
+    }
+
+    fn shown(&self, at: usize, unit_end: bool) -> usize {
+        let Some(last) = self.breaks.partition_point(|one| one.text <= at).checked_sub(1) else { return at };
+        let one = self.breaks[last];
+        match self.is_unit(last) {
+            true if unit_end && at > one.text => self.breaks[last + 1].view,
+            true => one.view,
+            false => one.view + (at - one.text),
+        }
     }
 
     fn place(&self, breaks_before: usize, at: usize) -> usize {
@@ -146,6 +191,10 @@ fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
             b'"' => (0, length.trailing_ones() as usize),
             b'n' | b'r' => (b'\n', length.trailing_zeros() as usize),
             b't' | b'b' | b'f' => (b'\t', length.trailing_zeros() as usize),
+            b'u' | b'/' if reading == Reading::Tentative => {
+                seen.unflat = true;
+                return Ok((flat, seen));
+            }
             _ => (b'\\', 0),
         };
         if letter == b'"' {
@@ -166,7 +215,7 @@ fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
             }
         }
         let after = (end + 1).min(text.len());
-        match memchr2(b'\\', b'"', &text[after..]).map(|gap| after + gap) {
+        match next_quote_or_backslash(text, after) {
             None => return Ok((flat, seen)),
             Some(next) if text[next] == b'\\' => run = next,
             Some(next) => {
@@ -191,7 +240,7 @@ mod tests {
 
     fn check(text: &str, flat: &[u8]) {
         let views = views(text).expect("not too deep");
-        assert_eq!(views[0].bytes, flat, "{text}");
+        assert_eq!(views.first.bytes, flat, "{text}");
     }
 
     #[test]
@@ -215,22 +264,23 @@ mod tests {
     #[test]
     fn two_readings_are_two_views() {
         let seen = views(r#"["x\\nAKIA"]"#).expect("not too deep");
-        assert_eq!(
-            seen.iter().map(|view| view.bytes.to_vec()).collect::<Vec<_>>(),
-            [br#"["x\\nAKIA"]"#.to_vec(), b"[\"x\n\n\nAKIA\"]".to_vec()]
-        );
+        assert_eq!(seen.first.bytes, br#"["x\\nAKIA"]"#.as_slice());
+        let others: Vec<_> = seen.others.iter().map(|view| view.bytes.to_vec()).collect();
+        assert_eq!(others, [b"[\"x\n\n\nAKIA\"]"]);
     }
 
     #[test]
     fn offsets_lead_back_to_whole_units() {
         let text = r"a\u0040b \u00e4c";
-        let view = &views(text).expect("not too deep")[0];
+        let view = views(text).expect("not too deep").first;
         assert_eq!(view.bytes, "a@b äc".as_bytes());
         for (range, expected) in
             [((0, 3), r"a\u0040b"), ((1, 2), r"\u0040"), ((2, 3), "b"), ((4, 5), r"\u00e4"), ((5, 7), r"\u00e4c")]
         {
             let (start, end) = view.in_text(range.0, range.1);
             assert_eq!(&text[start..end], expected, "{range:?}");
+            let shown = view.of_text(start, end);
+            assert!(shown.start <= range.0 && range.1 <= shown.end, "{range:?} {shown:?}");
         }
     }
 

@@ -13,7 +13,7 @@ pub(crate) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, u
     }
     let header_end = run(text, at, is_token);
     // Those that follow in the same run are shorter and have the same end.
-    (look.walked, look.none_before) = (header_end - at, header_end);
+    (look.walked, look.none_before, look.far) = (header_end - at, header_end, header_end + 2);
     if header_end - at < HEADER_MIN {
         return None;
     }
@@ -23,7 +23,7 @@ pub(crate) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, u
         if next == end + 1 && parts < 2 {
             break;
         }
-        (end, parts) = (next, parts + 1);
+        (end, parts, look.far) = (next, parts + 1, next + 2);
     }
     (parts >= 2).then_some((at, end))
 }

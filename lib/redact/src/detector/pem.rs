@@ -13,6 +13,7 @@ const LABEL_BYTES_MAX: usize = 48;
 const LINE_BYTES_MIN: usize = 16;
 
 pub(crate) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)> {
+    look.far = usize::MAX;
     if starts(text, at, BEGIN) {
         let body = header_end(text, at + BEGIN.len())?;
         return Some((at, block_end(text, body)));

@@ -14,7 +14,7 @@ pub(crate) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, u
     let start = at + 3;
     let window = &text[start..text.len().min(start + USER_INFO_BYTES_MAX)];
     let authority = run(window, 0, |byte| goes_on(byte) && !b"/?#".contains(&byte));
-    look.walked = authority;
+    (look.walked, look.far) = (authority, start + authority + 1);
     let at_sign = last_at(&window[..authority]).or_else(|| beyond(window, authority, look))?;
     let colon = window[..at_sign].iter().position(|byte| *byte == b':')?;
     (colon + 1 < at_sign).then_some((start + colon + 1, start + at_sign))
@@ -39,5 +39,6 @@ fn beyond(window: &[u8], authority: usize, look: &mut Look) -> Option<usize> {
     let end = run(window, authority, goes_on);
     let at_sign = window[..end].iter().position(|byte| *byte == b'@');
     look.walked = at_sign.unwrap_or(end);
+    look.far += end - authority;
     at_sign
 }

@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     pub(crate) id: String,
     ids: Vec<String>,
     pub(crate) finders: Vec<Finder>,
+    /// How far before and behind its anchor a candidate is looked at, in bytes, unless its scan notes that it was farther.
+    pub(crate) near: usize,
     pub(crate) literals: Anchors<Target>,
     /// What is tried at a run of digits, by the length of the run.
     pub(crate) runs: Runs,
@@ -93,6 +95,14 @@ impl Allow {
     }
 }
 
+impl Finder {
+    /// How far before a find its keywords are looked for, and the letter before them.
+    fn looks_back(&self) -> usize {
+        let words = self.keywords.iter().chain(&self.exclude_keywords);
+        words.map(|word| self.within + word.len() + 1).max().unwrap_or_default()
+    }
+}
+
 impl Rules {
     pub(crate) fn name(&self, rule: RuleId) -> &str {
         &self.ids[usize::from(rule.0)]
@@ -123,6 +133,7 @@ pub(crate) fn compile(sources: &[Rule], stops: Vec<String>, id: String, faults: 
         name_anchors: build.literals.iter().filter_map(of_name).collect(),
         url_credential: named.iter().find(|(_, id)| id == "url_credential").map(|(place, _)| RuleId(*place)),
         ids: named.into_iter().map(|(_, id)| id).collect(),
+        near: build.finders.iter().map(Finder::looks_back).fold(detector::REACH, usize::max),
         finders: build.finders,
         literals: Anchors::new(build.literals),
         runs: build.runs,

@@ -58,11 +58,8 @@ impl Pattern {
         self.tail.is_some()
     }
 
-    /// The match that begins at `at`.
+    /// The match that begins at `at`, where the prefix allows one.
     pub(crate) fn at(&self, text: &[u8], at: usize) -> Option<Match> {
-        if !self.prefix.allows(text, at) {
-            return None;
-        }
         let input = Input::new(text).span(at..text.len().min(at + self.bytes_max)).anchored(Anchored::Yes);
         if self.grouped {
             let mut groups = self.regex.create_captures();

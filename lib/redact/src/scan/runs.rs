@@ -81,16 +81,35 @@ impl Runs {
     }
 
     /// What may be at the run of this length between these bytes (0 at an end of the text), from left to right.
-    pub(crate) fn ways(&self, length: usize, before: Option<u8>, behind: u8) -> impl Iterator<Item = Way> {
+    #[inline]
+    pub(crate) fn ways(&self, length: usize, before: Option<u8>, behind: u8) -> Ways<'_> {
         let of_length = &self.0[length.min(RUN_MAX)];
         let before = before.map_or(u64::MAX, |byte| of_length.before[usize::from(byte)]);
-        let mut told = before & of_length.behind[usize::from(behind)];
-        let first = std::iter::from_fn(move || {
-            let place = told.trailing_zeros() as usize;
-            told &= told.wrapping_sub(1);
-            of_length.ways.get(place).filter(|_| place < TOLD_MAX).copied()
-        });
-        first.chain(of_length.ways.iter().skip(TOLD_MAX).copied())
+        let told = before & of_length.behind[usize::from(behind)];
+        Ways { ways: &of_length.ways, told, untold: TOLD_MAX }
+    }
+}
+
+/// First the ways that are told apart, then the others.
+pub(crate) struct Ways<'r> {
+    ways: &'r [Way],
+    told: u64,
+    untold: usize,
+}
+
+impl Iterator for Ways<'_> {
+    type Item = Way;
+
+    #[inline]
+    fn next(&mut self) -> Option<Way> {
+        if self.told != 0 {
+            let place = self.told.trailing_zeros() as usize;
+            self.told &= self.told - 1;
+            return self.ways.get(place).copied();
+        }
+        let way = self.ways.get(self.untold).copied();
+        self.untold += 1;
+        way
     }
 }
 

@@ -1,7 +1,7 @@
 //! Text that base64 hides: one level, within a budget. Where something is found in it, the whole run is masked, since a
 //! part of it cannot be. Refuses to guess: what does not decode to text is left alone.
 
-use crate::bytes::{run, run_back};
+use crate::bytes::run;
 
 /// Shortest run that is decoded, in characters: 18 bytes of text.
 const RUN_MIN: usize = 24;
@@ -14,35 +14,43 @@ const PROBE: usize = 24;
 
 /// The runs of a text that decode to text: where they are, and what they say.
 pub(crate) fn runs(text: &[u8]) -> Vec<(usize, usize, Vec<u8>)> {
-    let (mut found, mut at) = (Vec::new(), RUN_MIN - 1);
-    while let Some(byte) = text.get(at) {
-        if !is_digit(*byte) {
-            at += RUN_MIN;
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let Some(window) = text.get(at..at + RUN_MIN) {
+        // From its end a window is read only as far as the byte that no run goes over.
+        if let Some(last) = window.iter().rposition(|byte| !is_digit(*byte)) {
+            at += last + 1;
             continue;
         }
-        let start = run_back(text, at, RUN_MIN, is_digit);
-        let end = run(text, at, is_digit);
-        if (RUN_MIN..=RUN_MAX).contains(&(end - start)) {
-            found.extend(decode(&text[start..end]).map(|plain| (start, end, plain)));
+        let end = run(text, at + RUN_MIN, is_digit);
+        if end - at <= RUN_MAX {
+            found.extend(decode(&text[at..end]).map(|plain| (at, end, plain)));
         }
-        at = end + RUN_MIN;
+        at = end + 1;
     }
     found
 }
 
 fn decode(run: &[u8]) -> Option<Vec<u8>> {
     // Words and paths decode to noise: most are refused by their first bytes.
-    is_text(&bytes_of(&run[..PROBE.min(run.len())])).then(|| bytes_of(run)).filter(|plain| is_text(plain))
+    let mut probe = [0; PROBE / 4 * 3];
+    for (plain, group) in probe.chunks_exact_mut(3).zip(run.chunks_exact(4)) {
+        plain.copy_from_slice(&bits_of(group).to_be_bytes()[1..]);
+    }
+    is_text(&probe).then(|| bytes_of(run)).filter(|plain| is_text(plain))
 }
 
 /// What whole and half groups of four stand for; the standard and the URL alphabet alike.
 fn bytes_of(run: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(run.len() / 4 * 3);
     for group in run.chunks(4).filter(|group| group.len() > 1) {
-        let bits = group.iter().fold(0_u32, |bits, digit| bits << 6 | value(*digit)) << (6 * (4 - group.len()));
-        plain.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+        plain.extend_from_slice(&bits_of(group).to_be_bytes()[1..group.len()]);
     }
     plain
+}
+
+/// The three bytes of a group, behind a byte of zero; of fewer than four digits, the first of them.
+fn bits_of(group: &[u8]) -> u32 {
+    group.iter().fold(0, |bits, digit| bits << 6 | value(*digit)) << (6 * (4 - group.len()))
 }
 
 fn is_text(plain: &[u8]) -> bool {
@@ -50,9 +58,20 @@ fn is_text(plain: &[u8]) -> bool {
     printable * 100 >= plain.len() * PRINTABLE_PERCENT_MIN && !plain.is_empty()
 }
 
+#[inline]
 fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+    DIGITS[usize::from(byte)]
 }
+
+const DIGITS: [bool; 256] = {
+    let (mut digits, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        let letter = byte as u8;
+        digits[byte] = letter.is_ascii_alphanumeric() || matches!(letter, b'+' | b'/' | b'-' | b'_');
+        byte += 1;
+    }
+    digits
+};
 
 fn value(digit: u8) -> u32 {
     u32::from(match digit {

@@ -1,18 +1,11 @@
 //! The canonical form of a text: every character that can be written plainly is, and look-alikes are what they look
 //! like. It refuses to lose the way back: each unit that changes leaves a break before and behind it.
 
-use std::borrow::Cow;
-
-use memchr::memchr_iter;
-
 use super::Break;
 
-/// The canonical bytes and their breaks; the text itself where nothing is to be changed.
-pub(super) fn when_needed(text: &str) -> (Cow<'_, [u8]>, Vec<Break>) {
+/// The canonical bytes and their breaks.
+pub(super) fn form(text: &str) -> (Vec<u8>, Vec<Break>) {
     let bytes = text.as_bytes();
-    if !has_plain_form(bytes) && (text.is_ascii() || !has_look_alike(bytes)) {
-        return (Cow::Borrowed(bytes), Vec::new());
-    }
     let mut form = Form { bytes: Vec::with_capacity(bytes.len()), breaks: Vec::new() };
     let mut at = 0;
     while at < bytes.len() {
@@ -22,16 +15,15 @@ pub(super) fn when_needed(text: &str) -> (Cow<'_, [u8]>, Vec<Break>) {
             _ => form.copy(bytes, at),
         };
     }
-    (Cow::Owned(form.bytes), form.breaks)
+    (form.bytes, form.breaks)
 }
 
-/// `\u` or `\/`.
-fn has_plain_form(bytes: &[u8]) -> bool {
-    memchr_iter(b'\\', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')))
-}
-
-fn has_look_alike(bytes: &[u8]) -> bool {
-    let mut at = 0;
+/// Does it hold a character that looks like ASCII, or like nothing?
+pub(super) fn has_look_alike(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let (bytes, mut at) = (text.as_bytes(), 0);
     while let Some(lead) = bytes[at..].iter().position(|byte| *byte >= 0xc2) {
         at += lead;
         let window = bytes.get(at..at + 3).unwrap_or(&[0; 3]);

@@ -1,7 +1,7 @@
 //! What percent-encoding hides: `mail=jane%40example.org`. Only the words that hold an encoded character are decoded,
 //! one to a line, so that a long text costs no second scan. Refuses to decode what would be no text.
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use super::{Break, View};
 use crate::bytes::{run, run_back};
@@ -11,6 +11,7 @@ const WORD_BYTES_MAX: usize = 4096;
 
 /// None where nothing is encoded that the text does not show already.
 pub(super) fn view(text: &[u8], breaks: &[Break]) -> Option<View<'static>> {
+    memchr(b'%', text)?;
     let mut decoded = Vec::new();
     let mut own = Vec::new();
     let outer = View { bytes: text.into(), breaks: breaks.to_vec() };
