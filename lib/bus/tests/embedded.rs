@@ -316,8 +316,8 @@ async fn an_older_file_is_read_on_by_a_newer_program() {
         "PRAGMA journal_mode = WAL; PRAGMA application_id = 0x48616e73; PRAGMA user_version = 1;
          INSERT INTO topics VALUES ('t', 1000000000, 1000000000);
          INSERT INTO partitions (topic, number, first, next) VALUES ('t', 0, 1, 3), ('t', 1, 0, 1);
-         INSERT INTO log VALUES ((1 << 40) + 1, 5, 'k', x'', 'one'), ((1 << 40) + 2, 6, 'k', x'', 'two'),
-                                ((2 << 40) + 0, 7, 'k', x'', 'other');
+         INSERT INTO log VALUES ((1 << 40) + 1, 5, x'6b', x'', CAST('one' AS BLOB)), ((1 << 40) + 2, 6, x'6b', x'', CAST('two' AS BLOB)),
+                                ((2 << 40) + 0, 7, x'6b', x'', CAST('other' AS BLOB));
          INSERT INTO positions VALUES ('g', 1, 2, 'note');",
     )
     .expect("messages");
