@@ -259,3 +259,59 @@ impl Event {
         matches!(self, Event::Revoked(_))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn at() -> Partition {
+        Partition { topic: "t".to_owned(), number: 0 }
+    }
+
+    fn message(offset: u64) -> Stored {
+        Stored { offset, timestamp_us: 0, key: Bytes::new(), headers: Vec::new(), value: Bytes::from_static(b"v") }
+    }
+
+    /// An inbox that holds the partition from 3 on.
+    fn leased() -> (Inbox, u64) {
+        let inbox = Inbox::default();
+        inbox.assign(vec![Position { at: at(), next: 3, note: String::new() }]);
+        let Some(Event::Assigned(assigned)) = inbox.take() else { panic!("it is told first") };
+        (inbox, assigned[0].1)
+    }
+
+    fn offsets(inbox: &Inbox) -> Vec<u64> {
+        match inbox.take() {
+            Some(Event::Messages(_, messages)) => messages.iter().map(|message| message.offset).collect(),
+            None => Vec::new(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_comes_until_a_seek_is_done_and_nothing_of_before_it() {
+        let (inbox, lease) = leased();
+        inbox.push(&at(), message(3));
+        assert!(inbox.seek(&at(), lease, 1));
+        inbox.push(&at(), message(4));
+        assert_eq!(offsets(&inbox), [0; 0], "what was fetched before is forgotten");
+        let wish = inbox.seeks().remove(0);
+        assert!(inbox.seek(&at(), lease, 7), "the member wants it elsewhere by now");
+        inbox.sought(&wish);
+        inbox.push(&at(), message(1));
+        assert_eq!(offsets(&inbox), [0; 0], "the first wish counts no more");
+        inbox.sought(&inbox.seeks()[0]);
+        [6, 7, 7, 9].into_iter().for_each(|offset| inbox.push(&at(), message(offset)));
+        assert_eq!(offsets(&inbox), [7, 9]);
+        assert!(inbox.seeks().is_empty());
+    }
+
+    #[test]
+    fn a_lease_that_ended_is_not_moved() {
+        let (inbox, lease) = leased();
+        inbox.revoke(&[at()], true);
+        assert!(!inbox.seek(&at(), lease, 5) && inbox.seeks().is_empty() && !inbox.holds(&[(at(), lease)]));
+    }
+}
