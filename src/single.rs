@@ -4,11 +4,12 @@
 //! sealed to keys that only one of them has could not be opened by the others. Before anything else it is checked that
 //! the topics are there and that the user may do with them what the role does.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use bus::{Bus, DirectoryLock};
-use tokio::net::TcpListener;
+use recorder::Recorder;
+use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +23,11 @@ use crate::{
     topics::Party,
     wiring::{self, Ground},
 };
+
+/// How long the log may refuse to take the record of a start.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries.
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// One role while it runs.
 struct Running {
@@ -40,7 +46,10 @@ pub async fn command(data: &DataDirectory, configuration: &Configuration, role: 
         )));
     }
     let mut ended = running::signals()?;
-    let mut running = start(data, configuration, role).await?;
+    let mut running = tokio::select! {
+        started = start(data, configuration, role) => started?,
+        _ = ended.recv() => return Ok(()),
+    };
     announce(&running, role);
     running::until_ended(&mut running.roles, &mut ended).await?;
     Ok(running.roles.stop().await?)
@@ -63,12 +72,25 @@ async fn start(data: &DataDirectory, configuration: &Configuration, role: Party)
             None
         }
     };
+    let roles = start.operated(operation, metrics, recorder.clone());
     if let Some(recorder) = &recorder {
-        let said = running::started(Some(role.as_str()));
-        recorder.lifecycle("lifecycle/started", said).await.context("cannot record the start")?;
+        record_start(recorder, role).await?;
     }
-    let roles = start.operated(operation, metrics, recorder);
     Ok(Running { roles, door: door_address, operation: operation_address, _lock: lock })
+}
+
+/// The start is a record as well. Until the log has taken it, `/readyz` says why it does not.
+async fn record_start(recorder: &Recorder, role: Party) -> Result<()> {
+    let until = Instant::now() + START_PATIENCE;
+    loop {
+        match recorder.lifecycle("lifecycle/started", running::started(Some(role.as_str()))).await {
+            Err(error) if Instant::now() < until => {
+                tracing::warn!(%error, "the start cannot be recorded yet");
+                tokio::time::sleep(START_PAUSE).await;
+            }
+            recorded => return recorded.context("cannot record the start"),
+        }
+    }
 }
 
 /// The listener of those who answer callers or people.
@@ -87,7 +109,7 @@ async fn at_desk(
     role: Party,
     door: TcpListener,
     bus: Arc<dyn Bus>,
-) -> Result<Arc<recorder::Recorder>> {
+) -> Result<Arc<Recorder>> {
     let keys = Keys::of(data).context(NO_KEYS)?;
     let recorder = Ground::on(bus, &keys, data.emitter()?)?.recorder;
     let authenticator = wiring::authenticator(start.configuration, &keys, &start.clock)?;

@@ -2,7 +2,11 @@
 //!
 //! It refuses to change a topic that is there: what is different is told, and a person decides.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use bus::kafka::{Cluster, Found, Grant, Operation, Plan, READER_GROUP, Resource};
@@ -14,6 +18,10 @@ use crate::configuration::{Bus, BusKind};
 /// What a message may have beside its value, in bytes.
 const AROUND_A_VALUE_BYTES_MAX: usize = 2 * 1024 * 1024;
 const RARE_TOPIC_HOURS: u64 = 90 * 24;
+/// Not every broker knows a new topic at once.
+const KNOWN_WITHIN: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Who takes part, each a Kafka user of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -203,7 +211,19 @@ pub async fn create(section: &Bus) -> Result<()> {
             println!("{} is made", plan.name);
         }
     }
-    report(&planned, &find(&cluster, &planned).await?)
+    report(&planned, &find_made(&cluster, &planned).await?)
+}
+
+/// What is found once the brokers that are asked know all that was made.
+async fn find_made(cluster: &Cluster, planned: &[Plan]) -> Result<BTreeMap<String, Found>> {
+    let until = Instant::now() + KNOWN_WITHIN;
+    loop {
+        let found = find(cluster, planned).await?;
+        if differences(planned, &found).is_empty() || Instant::now() > until {
+            return Ok(found);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// `hansard topics check`.

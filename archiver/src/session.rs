@@ -12,7 +12,7 @@ use schemas::{
     commit::{Batch, CommitEntry, RECORDS_STREAM, object_path},
     topic,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,6 +29,11 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(500);
 /// How often the metrics are brought up to date when nothing happens.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is told how far behind the log we are.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+/// How long the log may take to say where it ends, for that.
+const LAG_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Session<'a> {
     config: &'a Config,
@@ -59,6 +64,8 @@ impl<'a> Session<'a> {
     }
 
     async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), Setback> {
+        let mut lag = tokio::time::interval(LAG_EVERY);
+        lag.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.seal_due(Instant::now()).await?;
             self.report();
@@ -66,6 +73,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 () = shutdown.cancelled() => return self.drain().await,
                 () = tokio::time::sleep_until(wake) => {}
+                _ = lag.tick() => self.show_lag().await,
                 delivery = self.consumer.next() => self.take(delivery?).await?,
             }
         }
@@ -78,7 +86,7 @@ impl<'a> Session<'a> {
             ends.insert(number, self.deps.bus.reader().bounds(&records(number)).await?.end);
         }
         while self.buffers().any(|(number, buffer)| Some(&buffer.next_offset()) < ends.get(&number)) {
-            let Ok(delivery) = tokio::time::timeout(QUIET, self.consumer.next()).await else { break };
+            let Ok(delivery) = timeout(QUIET, self.consumer.next()).await else { break };
             self.take(delivery?).await?;
         }
         self.seal_all().await
@@ -283,6 +291,17 @@ impl<'a> Session<'a> {
             object = entry.object,
             "archived"
         );
+    }
+
+    /// How much of the log is still to be buffered, in our partitions. A log that does not say it now says it later.
+    async fn show_lag(&mut self) {
+        let (reader, mut lag) = (self.deps.bus.reader(), 0);
+        let nexts: Vec<_> = self.buffers().map(|(number, buffer)| (records(number), buffer.next_offset())).collect();
+        for (at, next) in nexts {
+            let Ok(Ok(kept)) = timeout(LAG_PATIENCE, reader.bounds(&at)).await else { return };
+            lag += kept.end.saturating_sub(next);
+        }
+        metrics::gauge!("hansard_archiver_lag_messages").set(lag as f64);
     }
 
     fn report(&self) {

@@ -11,7 +11,10 @@ use std::{
 
 use bus::{Partition, Reader, Stored};
 use schemas::{Approval, ApprovalEvent, ApprovalId, Timestamp, approval::State, topic};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
@@ -21,6 +24,8 @@ const READ_BYTES_MAX: usize = 1024 * 1024;
 const READ_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a failed read is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long the log may fail at the start.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is known of the calls that this process holds.
 #[derive(Debug, Default)]
@@ -57,16 +62,15 @@ impl Approvals {
         Watched { approvals: Arc::clone(self), approval_id, shown }
     }
 
-    /// Reads all partitions from their current ends on, until `stop`.
+    /// Reads all partitions from their current ends on, until `stop`. Resolves when the ends are known, before which
+    /// nothing can be held; while the log cannot tell them, `ready` says so.
     pub(crate) async fn follow(
         self: &Arc<Self>,
         reader: Arc<dyn Reader>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
+        ready: &watch::Sender<Option<String>>,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), bus::Error> {
-        for number in 0..reader.partitions(topic::APPROVALS).await? {
-            let at = Partition { topic: topic::APPROVALS.to_owned(), number };
-            let from = reader.bounds(&at).await?.end;
+        for (at, from) in ends_in_time(&*reader, ready).await? {
             let follower = Follower { approvals: Arc::clone(self), reader: Arc::clone(&reader), at, from };
             let stop = stop.clone();
             tasks.spawn(async move { stop.run_until_cancelled(follower.run()).await });
@@ -93,6 +97,33 @@ impl Approvals {
     fn waiting(&self) -> MutexGuard<'_, HashMap<ApprovalId, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn ends_in_time(
+    reader: &dyn Reader,
+    ready: &watch::Sender<Option<String>>,
+) -> Result<Vec<(Partition, u64)>, bus::Error> {
+    let until = Instant::now() + START_PATIENCE;
+    loop {
+        match ends(reader).await {
+            Err(error) if Instant::now() < until => {
+                warn!(%error, "the approvals cannot be read yet; no call is taken");
+                ready.send_replace(Some(format!("starting: the approvals cannot be read: {error}")));
+                sleep(RETRY_AFTER).await;
+            }
+            known => return known,
+        }
+    }
+}
+
+async fn ends(reader: &dyn Reader) -> Result<Vec<(Partition, u64)>, bus::Error> {
+    let mut ends = Vec::new();
+    for number in 0..reader.partitions(topic::APPROVALS).await? {
+        let at = Partition { topic: topic::APPROVALS.to_owned(), number };
+        let end = reader.bounds(&at).await?.end;
+        ends.push((at, end));
+    }
+    Ok(ends)
 }
 
 impl Drop for Watched {

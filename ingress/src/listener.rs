@@ -66,7 +66,11 @@ pub(crate) async fn serve(
     let stop = CancellationToken::new();
     let acceptor = acceptor(&config, &background, &stop)?;
     let gate = gate(&listener, config, &deps, shutdown.clone())?;
-    gate.approvals.follow(deps.approvals, &background, &stop).await.map_err(Error::Approvals)?;
+    let following = gate.approvals.follow(deps.approvals, &deps.ready, (&background, &stop));
+    match shutdown.run_until_cancelled(following).await {
+        Some(followed) => followed.map_err(Error::Approvals)?,
+        None => return Ok(()),
+    }
     spawn_until(&background, &stop, watch_recording(Arc::clone(&gate), deps.ready.clone()));
     spawn_until(&background, &stop, report_skipped(Arc::clone(&gate)));
     deps.ready.send_replace(None);

@@ -17,6 +17,10 @@ use crate::{Config, GROUP, RETRY_MILLISECONDS_MIN, outputs::Outputs, partition::
 
 /// How often silent streams are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How often it is told how far behind the log we are.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+/// How long the log may take to say where it ends, for that.
+const LAG_PATIENCE: Duration = Duration::from_secs(1);
 /// At the end, a log that gives nothing for so long has nothing more to give.
 const QUIET: Duration = Duration::from_millis(500);
 /// How long the end may take.
@@ -70,11 +74,15 @@ impl Stage {
         let mut session = Session { stage: self, consumer, readings: HashMap::new() };
         self.ready.send_replace(None);
         let mut sweep = interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lag = interval(LAG_EVERY);
+        for ticks in [&mut sweep, &mut lag] {
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = sweep.tick() => session.sweep((self.clock)()).await?,
+                _ = lag.tick() => session.show_lag().await,
                 delivery = session.consumer.next() => session.take(delivery?, pause).await?,
             }
         }
@@ -132,6 +140,16 @@ impl Session<'_> {
             self.work(&at, move |reading| reading.sweep(now, end, &masker), false).await?;
         }
         Ok(())
+    }
+
+    /// How much of the log is still to be masked, in our partitions. A log that does not say it now says it later.
+    async fn show_lag(&mut self) {
+        let (reader, mut lag) = (self.stage.bus.reader(), 0);
+        for (at, reading) in &self.readings {
+            let Ok(Ok(kept)) = timeout(LAG_PATIENCE, reader.bounds(at)).await else { return };
+            lag += kept.end.saturating_sub(reading.next());
+        }
+        metrics::gauge!("hansard_masker_lag_messages").set(lag as f64);
     }
 
     /// Masks on a thread that may be busy for long, then commits. Without outputs there is only something to commit

@@ -6,9 +6,14 @@ use bus::{
     CommitError, Message, Position,
     kafka::{self, Config, Grant, Mechanism, Operation, Plan, Resource, Sasl, Tls, Token},
 };
+use serde_json::json;
 use test_cluster::{ADMINISTRATOR, Cluster};
 
-use super::program::{Failure, PATIENCE, Place, fail, output};
+use super::{
+    program::{Failure, PATIENCE, Place, connection, fail, output},
+    scene::{HOLD, Scene},
+    upstream::Upstream,
+};
 
 /// Any JWT will do: the test's brokers take unsigned ones.
 const UNSIGNED: &str = r#"{"alg":"none"}"#;
@@ -45,10 +50,14 @@ impl<'a> Section<'a> {
     }
 
     fn place(&self) -> Place {
+        self.place_with("")
+    }
+
+    fn place_with(&self, more: &str) -> Place {
         let Section { brokers, ca, user, password } = self;
         Place::new(&format!(
             "[bus]\nkind = \"kafka\"\nbrokers = {brokers:?}\ntls = {{ ca = {ca:?} }}\n\
-             sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"{user}\", password = \"{password}\" }}\n"
+             sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"{user}\", password = \"{password}\" }}\n{more}"
         ))
     }
 }
@@ -78,6 +87,7 @@ async fn kafka_takes_whom_it_should_and_says_what_is_wrong() {
     what_a_role_lacks_is_named(&cluster);
     a_message_that_is_too_large_is_named(&cluster).await;
     rights_that_are_missing_are_named(&cluster).await;
+    all_roles_in_one_process_share_the_cluster(&cluster).await;
 }
 
 async fn everyone_signs_in(cluster: &Cluster) {
@@ -87,7 +97,12 @@ async fn everyone_signs_in(cluster: &Cluster) {
         kafka::Cluster::connect(config).await.unwrap_or_else(|error| panic!("{mechanism:?}: {error}"));
     }
     let token = config(cluster, Some(Sasl::Token(std::sync::Arc::new(|| Ok(token())))));
-    kafka::Cluster::connect(token).await.expect("OAUTHBEARER");
+    let by_token = kafka::Cluster::connect(token).await.expect("OAUTHBEARER");
+    let settings = vec![("retention.ms".to_owned(), "3600000".to_owned())];
+    let plan = Plan { name: "by-token".to_owned(), partitions: 2, replication: 3, settings };
+    by_token.create(&plan).await.expect("a topic");
+    let found = &by_token.find(&["by-token"]).await.expect("topics")["by-token"];
+    assert!(found.partitions == 2 && found.settings.contains(&plan.settings[0]), "{found:?}");
     let mutual = Config {
         brokers: cluster.mutual_tls_brokers(),
         tls: Some(Tls { ca: Some(cluster.ca()), identity: Some(cluster.identity("ingress")) }),
@@ -96,14 +111,14 @@ async fn everyone_signs_in(cluster: &Cluster) {
     kafka::Cluster::connect(mutual).await.expect("mutual TLS");
 }
 
-/// Unsigned, of a user `someone`, valid for an hour.
+/// Unsigned, of the administrator, valid for an hour.
 fn token() -> Token {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let now_ms = chrono::Utc::now().timestamp_millis();
     let (issued, expires) = (now_ms / 1000, now_ms / 1000 + 3600);
-    let claims = format!(r#"{{"sub":"someone","iat":{issued},"exp":{expires}}}"#);
+    let claims = format!(r#"{{"sub":"{ADMINISTRATOR}","iat":{issued},"exp":{expires}}}"#);
     let value = format!("{}.{}.", URL_SAFE_NO_PAD.encode(UNSIGNED), URL_SAFE_NO_PAD.encode(claims));
-    Token { value, principal: "someone".to_owned(), expires_at_ms: expires * 1000 }
+    Token { value, principal: ADMINISTRATOR.to_owned(), expires_at_ms: expires * 1000 }
 }
 
 fn mistakes_are_named(cluster: &Cluster) {
@@ -201,6 +216,27 @@ async fn rights_that_are_missing_are_named(cluster: &Cluster) {
     let Err(CommitError::Failed(told)) = failed else { panic!("{failed:?}") };
     assert!(told.to_string().contains("transactions"), "{told}");
     member.close().await.expect("it leaves");
+}
+
+/// `hansard up` with Kafka as its log: a call waits for a person, and is read by SQL.
+async fn all_roles_in_one_process_share_the_cluster(cluster: &Cluster) {
+    let ca = cluster.ca();
+    let section = Section { password: cluster.password(), ..Section::of(cluster, &ca, ADMINISTRATOR) };
+    let upstream = Upstream::start().await;
+    let place = section.place_with(&format!("{HOLD}{}", connection(upstream.address)));
+    let Failure { why, .. } = place.fail(&["up"]);
+    assert!(why.contains("hansard keys generate"), "{why}");
+    place.say(&["keys", "generate"]);
+    let scene = Scene { running: place.start(), ada: place.token("ada", &["platform"]), place, upstream };
+    let (call, id) = scene.held(json!({ "version": 42 }));
+    assert!(scene.upstream.seen().is_empty(), "a held call is not forwarded");
+    let grace = scene.place.token("grace", &["sre"]);
+    scene.place.say(&["approvals", "approve", &id, "--token", &grace]);
+    let answer = call.await.unwrap();
+    assert_eq!(answer.message()["result"]["content"][0]["text"], "{\"version\":42}", "{answer:?}");
+    let row = scene.rows("SELECT * FROM approvals", |rows| rows.len() == 1 && rows[0]["state"] == "redeemed").await;
+    assert_eq!((&row[0]["subject"], &row[0]["voters"]), (&json!("ada"), &json!(["grace"])));
+    assert!(scene.running.stop().success());
 }
 
 /// Nothing that compression could make smaller.

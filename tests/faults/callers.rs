@@ -102,6 +102,11 @@ impl Call {
         Call { id, tool: "stream", arguments: json!({ "text": "hello", "events": EVENTS_MAX }) }
     }
 
+    /// One that a person has to approve, where the policy says so.
+    pub(crate) fn deploy(id: String) -> Call {
+        Call { id, tool: "deploy", arguments: json!({ "text": "version 42" }) }
+    }
+
     fn message(&self) -> String {
         let params = json!({ "name": self.tool, "arguments": self.arguments });
         json!({ "jsonrpc": "2.0", "id": self.id, "method": "tools/call", "params": params }).to_string()

@@ -7,12 +7,16 @@
 
 use std::time::{Duration, Instant};
 
+use test_cluster::Weather;
+
 use super::{
     callers::{Call, Callers, call_at_once, let_pass},
     verdict::{self, Known},
 };
 use site::Site;
 
+mod people;
+mod replaced;
 mod site;
 
 /// Callers at one time.
@@ -21,6 +25,8 @@ const CALLERS: u64 = 8;
 const LOAD_MILLISECONDS: u64 = 1_500;
 /// How long a frozen masker sleeps: its group has expelled it long before.
 const FROZEN_MILLISECONDS: u64 = 15_000;
+/// How long a network is cut: a group expels whom it has not heard of for 10 s.
+const CUT_MILLISECONDS: u64 = 15_000;
 /// Starts and stops of a storm.
 const STORM: usize = 6;
 
@@ -39,17 +45,47 @@ enum Fault {
     RebalanceStorm,
     /// So that nothing can be durable.
     TwoBrokersKilled,
+    /// Between one stage and all brokers, for longer than its group waits: both ways.
+    IngressCut,
+    MaskerCut,
+    ArchiverCut,
+    /// What the brokers say is lost, and so whether something was recorded or committed.
+    IngressDeaf,
+    MaskerDeaf,
+    /// What the stage says is lost.
+    IngressMute,
+    MaskerMute,
+    /// One of each stage has a network on which all takes its time.
+    NetworkSlow,
+    /// Approver and query as processes of their own; no fault, and people at work.
+    People,
+    /// The records are deleted and made anew under the archivers. Nothing goes on after it.
+    TopicReplaced,
 }
 
-const ORDINARY: [Fault; 3] = [Fault::Nothing, Fault::MaskerKilled, Fault::MaskerFrozen];
-const MORE: [Fault; 7] = [
-    Fault::BrokerKilled,
-    Fault::TwoBrokersKilled,
-    Fault::ControllerKilled,
+const ORDINARY: [Fault; 9] = [
+    Fault::Nothing,
+    Fault::People,
+    Fault::MaskerKilled,
+    Fault::MaskerFrozen,
     Fault::ArchiverKilled,
     Fault::IngressKilled,
+    Fault::BrokerKilled,
     Fault::BrokerFrozen,
+    Fault::TwoBrokersKilled,
+];
+const MORE: [Fault; 11] = [
+    Fault::ControllerKilled,
     Fault::RebalanceStorm,
+    Fault::IngressCut,
+    Fault::MaskerCut,
+    Fault::ArchiverCut,
+    Fault::IngressDeaf,
+    Fault::MaskerDeaf,
+    Fault::IngressMute,
+    Fault::MaskerMute,
+    Fault::NetworkSlow,
+    Fault::TopicReplaced,
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +93,9 @@ async fn roles_apart_on_three_brokers_lose_and_double_nothing() {
     let Some(mut site) = Site::start().await else { return };
     for (round, fault) in asked().into_iter().enumerate() {
         match fault {
-            Fault::TwoBrokersKilled => without_enough_brokers(&mut site).await,
+            Fault::TwoBrokersKilled => without_enough_brokers(&mut site, round).await,
+            Fault::People => people::at_work(&mut site, round).await,
+            Fault::TopicReplaced => return replaced::records(&mut site, round).await,
             fault => strike(&mut site, round, fault).await,
         }
     }
@@ -79,7 +117,7 @@ fn asked() -> Vec<Fault> {
 /// Load, the fault in the middle of it, more load, and the verdict.
 async fn strike(site: &mut Site, round: usize, fault: Fault) {
     let began = Instant::now();
-    let doors = site.open_doors().await;
+    let doors = site.open_doors(fault.is_of_ingress() || fault == Fault::NetworkSlow).await;
     let mut all = Vec::new();
     for (number, door) in doors.iter().enumerate() {
         all.push(Callers::start(door, &format!("{fault:?}r{round}d{number}"), CALLERS / 2, &mut site.chance));
@@ -101,7 +139,7 @@ async fn strike(site: &mut Site, round: usize, fault: Fault) {
 
 async fn happen(site: &mut Site, fault: Fault) {
     match fault {
-        Fault::Nothing | Fault::TwoBrokersKilled => {}
+        Fault::Nothing | Fault::TwoBrokersKilled | Fault::People | Fault::TopicReplaced => {}
         Fault::BrokerKilled => broker_killed(site, 0).await,
         Fault::ControllerKilled => {
             let controller = site.cluster.controller().expect("one of them leads");
@@ -133,7 +171,45 @@ async fn happen(site: &mut Site, fault: Fault) {
                 site.maskers.remove(0).terminate();
             }
         }
+        Fault::MaskerCut | Fault::MaskerDeaf | Fault::MaskerMute => {
+            site.move_masker_away();
+            bad_weather(site, fault.weather()).await;
+        }
+        Fault::ArchiverCut => {
+            site.move_archiver_away();
+            bad_weather(site, fault.weather()).await;
+        }
+        Fault::IngressCut | Fault::IngressDeaf | Fault::IngressMute => bad_weather(site, fault.weather()).await,
+        Fault::NetworkSlow => {
+            site.move_masker_away();
+            site.move_archiver_away();
+            bad_weather(site, fault.weather()).await;
+        }
     }
+}
+
+impl Fault {
+    fn is_of_ingress(self) -> bool {
+        matches!(self, Fault::IngressCut | Fault::IngressDeaf | Fault::IngressMute)
+    }
+
+    fn weather(self) -> Weather {
+        match self {
+            Fault::IngressCut | Fault::MaskerCut | Fault::ArchiverCut => Weather::Cut,
+            Fault::IngressDeaf | Fault::MaskerDeaf => Weather::Deaf,
+            Fault::IngressMute | Fault::MaskerMute => Weather::Mute,
+            Fault::NetworkSlow => Weather::Slow,
+            _ => Weather::Fair,
+        }
+    }
+}
+
+/// After those who are far have been at work for a while.
+async fn bad_weather(site: &Site, weather: Weather) {
+    let_pass(2 * LOAD_MILLISECONDS).await;
+    site.cluster.set_weather(weather);
+    let_pass(CUT_MILLISECONDS).await;
+    site.cluster.set_weather(Weather::Fair);
 }
 
 async fn broker_killed(site: &mut Site, node: usize) {
@@ -144,12 +220,13 @@ async fn broker_killed(site: &mut Site, node: usize) {
 
 /// With one broker of three nothing is durable: calls are refused, nothing reaches the upstream, and it all goes on
 /// by itself when the brokers are back.
-async fn without_enough_brokers(site: &mut Site) {
-    let door = site.open_doors().await.remove(0);
+async fn without_enough_brokers(site: &mut Site, round: usize) {
+    let began = Instant::now();
+    let door = site.open_doors(false).await.remove(0);
     site.cluster.kill(1);
     site.cluster.kill(2);
     let before = site.upstream.seen();
-    let calls = (0..4).map(|number| Call::plain(format!("dark{number}"))).collect();
+    let calls = (0..4).map(|number| Call::plain(format!("dark{number}r{round}"))).collect();
     let given = call_at_once(&door, calls).await;
     assert_eq!(site.upstream.seen(), before, "nothing is forwarded that is not recorded");
     assert!(given.answers.is_empty() && given.refused.len() == 4, "{given:?}");
@@ -159,7 +236,7 @@ async fn without_enough_brokers(site: &mut Site) {
     site.cluster.revive(2);
     let until = Instant::now() + Duration::from_secs(60);
     for number in 0.. {
-        let given = call_at_once(&door, vec![Call::plain(format!("light{number}"))]).await;
+        let given = call_at_once(&door, vec![Call::plain(format!("light{number}r{round}"))]).await;
         let answered = !given.answers.is_empty();
         site.known.given.add(given);
         if answered {
@@ -168,7 +245,8 @@ async fn without_enough_brokers(site: &mut Site) {
         assert!(Instant::now() < until, "it does not go on by itself");
     }
     site.close_doors();
-    verify(site, "TwoBrokersKilled").await;
+    let rows = verify(site, "TwoBrokersKilled").await;
+    println!("TwoBrokersKilled: {rows} rows, verified after {:?}", began.elapsed());
 }
 
 /// JSON-RPC code of a call that could not be recorded.

@@ -43,6 +43,14 @@ async fn no_byte_reaches_the_upstream_when_the_log_fails_and_it_recovers_by_itse
 }
 
 #[tokio::test]
+async fn a_log_that_fails_at_the_start_is_waited_for() {
+    let upstream = Upstream::saying(ANSWER).await;
+    let house = House::with(&upstream.url, Setup { bounds_failing: 2, ..Setup::default() }).await;
+    assert_eq!(house.faults.struck(), 2, "it was asked again");
+    assert_eq!(house.post(&call(7, "read", json!({}))).await.body, ANSWER);
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_recorded_is_withheld() {
     for fault in [Fault::NotDone, Fault::Done] {
         let upstream = Upstream::saying(ANSWER).await;

@@ -51,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) credential: Option<Credential>,
     pub(crate) public_url: Option<Url>,
     pub(crate) tls: Option<hansard_ingress::Tls>,
+    /// How often the log does not say where it ends.
+    pub(crate) bounds_failing: usize,
 }
 
 impl Default for Setup {
@@ -63,6 +65,7 @@ impl Default for Setup {
             credential: None,
             public_url: None,
             tls: None,
+            bounds_failing: 0,
         }
     }
 }
@@ -110,6 +113,7 @@ impl House {
             Arc::new(move || Timestamp(START_US + i64::try_from(started.elapsed().as_micros()).expect("a short test")));
         let folder = tempfile::tempdir().expect("a folder");
         let (log, bus, faults) = open_log(&folder, &clock).await;
+        faults.fail_bounds(setup.bounds_failing);
         let key = PrivateKey::generate();
         let rotation = Rotation { messages_max: 1000, age_max: Duration::from_secs(60) };
         let sealer = Sealer::new(key.public(), rotation);

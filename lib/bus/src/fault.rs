@@ -41,6 +41,7 @@ struct Plans {
     sends: Plan,
     commits: Plan,
     joins: Plan,
+    bounds: Plan,
     repeated_deliveries: usize,
     struck: u64,
 }
@@ -71,6 +72,11 @@ impl Faults {
     /// The next `count` attempts to join a group: nothing has happened.
     pub fn fail_joins(&self, count: usize) {
         extend(&mut self.plans().joins, Some(Fault::NotDone), count);
+    }
+
+    /// The next `count` questions for the bounds of a partition.
+    pub fn fail_bounds(&self, count: usize) {
+        extend(&mut self.plans().bounds, Some(Fault::NotDone), count);
     }
 
     /// The next `count` deliveries of messages come twice.
@@ -134,7 +140,7 @@ impl Bus for Faulty {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(FaultyReader { inner: self.inner.reader() })
+        Arc::new(FaultyReader { inner: self.inner.reader(), faults: self.faults.clone() })
     }
 
     async fn consumer(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>, Error> {
@@ -175,6 +181,7 @@ impl Producer for FaultyProducer {
 #[derive(Debug)]
 struct FaultyReader {
     inner: Arc<dyn Reader>,
+    faults: Faults,
 }
 
 #[async_trait]
@@ -184,7 +191,10 @@ impl Reader for FaultyReader {
     }
 
     async fn bounds(&self, at: &Partition) -> Result<Range<u64>, Error> {
-        self.inner.bounds(at).await
+        match self.faults.next(|plans| &mut plans.bounds) {
+            Some(_) => Err(Error::new("the log does not say where it begins and ends")),
+            None => self.inner.bounds(at).await,
+        }
     }
 
     async fn read(

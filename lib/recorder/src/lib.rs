@@ -125,6 +125,7 @@ impl Recorder {
         match sent {
             Ok(_) => {
                 handed.settle();
+                counter!("hansard_recorded_total", "kind" => frame.kind.as_str()).increment(1);
                 self.show_recovered();
                 Ok(())
             }

@@ -3,10 +3,8 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -14,7 +12,6 @@ use bus::{
     Partition, Reader,
     kafka::{Config, Mechanism, Sasl, Tls},
 };
-use http::Method;
 use schemas::{Record, topic};
 use tempfile::TempDir;
 use test_cluster::{ADMINISTRATOR, Cluster};
@@ -27,11 +24,17 @@ use super::super::{
     upstream::Upstream,
     verdict::{self, Known},
 };
-use crate::program::{PATIENCE, connection, hansard, http, output};
+use crate::program::{connection, hansard, output};
+use role::Role;
+
+mod role;
 
 /// Small batches, so that a fault finds the archiver at work.
 const COMMON: &str = "ingress.listen = \"127.0.0.1:0\"\nconsole.listen = \"127.0.0.1:0\"\noperation.listen = \"127.0.0.1:0\"\n\
                       archiver.batch_age_seconds_max = 1\narchiver.batch_rows_max = 200\n";
+/// Calls of `deploy` wait for one of the group `sre`.
+const HOLD: &str = "[[policy.rule]]\nname = \"production\"\nwhen = 'call.target == \"deploy\"'\n\
+                    then = { hold = { reviewers = [\"sre\"], approve = 1, deny = 1, expires = \"5m\" } }\n";
 /// How long the roles may take to be done with all that is on the log.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 const EACH: usize = 2;
@@ -51,14 +54,6 @@ pub(crate) struct Site {
     frames: std::sync::Arc<dyn Reader>,
     token: String,
     roles: usize,
-}
-
-/// One role as a process. Dropped, it is killed.
-pub(crate) struct Role {
-    child: Child,
-    door: Option<SocketAddr>,
-    operation: SocketAddr,
-    log: PathBuf,
 }
 
 impl Site {
@@ -92,15 +87,19 @@ impl Site {
         Some(site)
     }
 
-    /// As many ingresses as there should be, and where they listen.
-    pub(crate) async fn open_doors(&mut self) -> Vec<Door> {
+    /// As many ingresses as there should be, and where they listen; the first one may be behind a network of its own.
+    pub(crate) async fn open_doors(&mut self, far: bool) -> Vec<Door> {
         while self.ingresses.len() < EACH {
-            let ingress = self.role("ingress");
+            let ingress =
+                if far && self.ingresses.is_empty() { self.far_role("ingress") } else { self.role("ingress") };
             ingress.await_ready().await;
             self.ingresses.push(ingress);
         }
-        let door = |role: &Role| Door { ingress: role.door.expect("ingress listens"), token: self.token.clone() };
-        self.ingresses.iter().map(door).collect()
+        self.ingresses.iter().map(|ingress| self.door(ingress)).collect()
+    }
+
+    pub(crate) fn door(&self, ingress: &Role) -> Door {
+        Door { ingress: ingress.door.expect("ingress listens"), token: self.token.clone() }
     }
 
     /// Ends them well.
@@ -116,6 +115,30 @@ impl Site {
     pub(crate) fn add_archiver(&mut self) {
         let archiver = self.role("archiver");
         self.archivers.push(archiver);
+    }
+
+    /// The first masker gives way to one behind a network of its own.
+    pub(crate) fn move_masker_away(&mut self) {
+        let masker = self.far_role("masker");
+        self.maskers.push(masker);
+        self.maskers.remove(0).terminate();
+    }
+
+    pub(crate) fn move_archiver_away(&mut self) {
+        let archiver = self.far_role("archiver");
+        self.archivers.push(archiver);
+        self.archivers.remove(0).terminate();
+    }
+
+    /// A person who may decide on held calls.
+    pub(crate) fn token(&self, subject: &str, group: &str) -> String {
+        let mut command = hansard(&["token", "--subject", subject, "--group", group]);
+        say(command.arg("--data").arg(self.folder.path().join("first"))).trim().to_owned()
+    }
+
+    /// By the command, as an administrator would.
+    pub(crate) fn administrate(&self, arguments: &[&str]) {
+        administrate(&self.cluster, self.folder.path(), arguments);
     }
 
     /// All rows, once every frame on Kafka is one.
@@ -136,12 +159,27 @@ impl Site {
         rows
     }
 
+    /// How many rows the archive has now.
+    pub(crate) fn archived_rows(&self) -> u64 {
+        archive::count(&self.folder.path().join("archive"))
+    }
+
     fn check_frames(&self, what: &str, frames: &Frames, rows: &[Record]) {
         verdict::check_frames(what, frames, rows);
     }
 
+    pub(crate) fn role(&mut self, role: &str) -> Role {
+        let brokers = self.cluster.brokers();
+        self.role_on(role, &brokers)
+    }
+
+    fn far_role(&mut self, role: &str) -> Role {
+        let brokers = self.cluster.far_brokers();
+        self.role_on(role, &brokers)
+    }
+
     /// A role in a data directory of its own, with the keys that it needs and a user of its own.
-    fn role(&mut self, role: &str) -> Role {
+    fn role_on(&mut self, role: &str, brokers: &[String]) -> Role {
         self.roles += 1;
         let own = self.folder.path().join(format!("{role}-{}", self.roles));
         fs::create_dir_all(own.join("keys")).unwrap();
@@ -154,8 +192,8 @@ impl Site {
         }
         let configuration = own.join("hansard.toml");
         let text = format!(
-            "{COMMON}{}[archive]\nurl = \"{}\"\n{}",
-            bus_section(&self.cluster, role),
+            "{COMMON}{}[archive]\nurl = \"{}\"\n{HOLD}{}",
+            bus_section(&self.cluster, brokers, role),
             self.folder.path().join("archive").display(),
             connection(self.upstream.address)
         );
@@ -168,15 +206,10 @@ impl Site {
         Role::start(command, &own.join("log"))
     }
 
-    /// What the consumers of maskers and archivers have not read yet, and how ready they are.
     async fn lag(&self) -> String {
         let mut all = String::new();
         for role in self.maskers.iter().chain(&self.archivers) {
-            let ready = http(Method::GET, role.operation, "/readyz", &[], b"").await;
-            let metrics = http(Method::GET, role.operation, "/metrics", &[], b"").await;
-            let lag = |line: &&str| line.starts_with("hansard_kafka_lag_messages");
-            let lags: Vec<&str> = metrics.text().lines().filter(lag).collect();
-            all.push_str(&format!("{}: {}\n{}\n", role.log.display(), ready.text(), lags.join("\n")));
+            all.push_str(&role.lag().await);
         }
         all
     }
@@ -194,83 +227,26 @@ impl Site {
     }
 }
 
-impl Role {
-    fn start(mut command: Command, log: &Path) -> Role {
-        let told = fs::File::create(log).unwrap();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(told).spawn().unwrap();
-        let mut role = Role { child, door: None, operation: ([0; 4], 0).into(), log: log.to_owned() };
-        let said = role.child.stdout.take().unwrap();
-        // It says `ready` or ends.
-        for line in BufReader::new(said).lines().map_while(Result::ok) {
-            if let Some(address) = line.strip_prefix("ingress    http://") {
-                role.door = address.trim_end_matches('/').parse().ok();
-            }
-            if let Some(address) = line.strip_prefix("operation  http://") {
-                role.operation =
-                    address.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
-            }
-            if line == "ready" {
-                return role;
-            }
-        }
-        panic!("{command:?} did not start: {}", fs::read_to_string(log).unwrap_or_default());
-    }
-
-    pub(crate) fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
-    async fn await_ready(&self) {
-        let until = Instant::now() + PATIENCE;
-        while http(Method::GET, self.operation, "/readyz", &[], b"").await.status != 200 {
-            assert!(Instant::now() < until, "not ready within {PATIENCE:?}");
-        }
-    }
-
-    pub(crate) fn kill(self) {
-        drop(self);
-    }
-
-    /// SIGTERM, and the end, which must be a good one.
-    pub(crate) fn terminate(mut self) {
-        self.signal("-TERM");
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                assert!(status.success(), "{status}: {}", fs::read_to_string(&self.log).unwrap_or_default());
-                return;
-            }
-            assert!(Instant::now() < until, "it did not end within {PATIENCE:?} of SIGTERM");
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn bus_section(cluster: &Cluster, user: &str) -> String {
+fn bus_section(cluster: &Cluster, brokers: &[String], user: &str) -> String {
     format!(
-        "[bus]\nkind = \"kafka\"\nbrokers = {:?}\ntls = {{ ca = {:?} }}\n\
+        "[bus]\nkind = \"kafka\"\nbrokers = {brokers:?}\ntls = {{ ca = {:?} }}\n\
          sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"{user}\", password = \"env:KAFKA_PASSWORD\" }}\n",
-        cluster.brokers(),
         cluster.ca()
     )
 }
 
-/// By the command, as an administrator would.
 fn make_topics(cluster: &Cluster, folder: &Path) {
-    let configuration: PathBuf = folder.join("administrator.toml");
-    fs::write(&configuration, bus_section(cluster, ADMINISTRATOR)).unwrap();
     for arguments in [&["topics", "create"][..], &["topics", "check"], &["topics", "acls", "--apply"]] {
-        let mut command = hansard(arguments);
-        command.arg("--config").arg(&configuration).arg("--data").arg(folder.join("administrator"));
-        say(command.env("KAFKA_PASSWORD", cluster.password()));
+        administrate(cluster, folder, arguments);
     }
+}
+
+fn administrate(cluster: &Cluster, folder: &Path, arguments: &[&str]) {
+    let configuration: PathBuf = folder.join("administrator.toml");
+    fs::write(&configuration, bus_section(cluster, &cluster.brokers(), ADMINISTRATOR)).unwrap();
+    let mut command = hansard(arguments);
+    command.arg("--config").arg(&configuration).arg("--data").arg(folder.join("administrator"));
+    say(command.env("KAFKA_PASSWORD", cluster.password()));
 }
 
 /// Reads what nobody but the masker may.

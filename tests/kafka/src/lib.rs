@@ -20,9 +20,12 @@ use tempfile::TempDir;
 
 mod certificates;
 mod jars;
+mod network;
 mod node;
 
 use certificates::Authority;
+use network::Network;
+pub use network::Weather;
 use node::Node;
 
 /// Ready at the latest after so long.
@@ -39,6 +42,7 @@ pub struct Cluster {
     password: String,
     authority: Authority,
     identities: AtomicU32,
+    network: Network,
 }
 
 /// The ports of one node.
@@ -47,6 +51,9 @@ struct Ports {
     sasl: u16,
     mutual: u16,
     controller: u16,
+    /// For SCRAM-SHA-512 behind a network that can be cut, and where that network begins.
+    far: u16,
+    near: u16,
 }
 
 impl Cluster {
@@ -68,7 +75,8 @@ impl Cluster {
         let authority = Authority::new();
         let password = random();
         fs::write(folder.path().join("ca.pem"), authority.certificate()).expect("the folder is ours");
-        let ports: Vec<Ports> = (0..NODES).map(|_| Ports::free()).collect();
+        let network = Network::default();
+        let ports: Vec<Ports> = (0..NODES).map(|_| Ports::free(&network)).collect();
         let id = cluster_id();
         let nodes = (1..=NODES).map(|number| {
             let own = folder.path().join(format!("node-{number}"));
@@ -83,7 +91,7 @@ impl Cluster {
         formats.into_iter().try_for_each(node::finished)?;
         nodes.iter_mut().for_each(|node| node.start(&jars));
         nodes.iter().for_each(|node| node.await_ready(until));
-        Ok(Cluster { folder, nodes, password, authority, identities: AtomicU32::new(0) })
+        Ok(Cluster { folder, nodes, password, authority, identities: AtomicU32::new(0), network })
     }
 
     /// `host:port` of the listeners for SCRAM-SHA-256 and -512, PLAIN, and OAUTHBEARER with unsigned tokens.
@@ -94,6 +102,16 @@ impl Cluster {
     /// `host:port` of the listeners that want a certificate.
     pub fn mutual_tls_brokers(&self) -> Vec<String> {
         self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.ports().mutual)).collect()
+    }
+
+    /// `host:port` of the listeners for SCRAM-SHA-512 behind a network of their own; see [`Cluster::set_weather`].
+    pub fn far_brokers(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.ports().near)).collect()
+    }
+
+    /// How the network is between the brokers and those who know them as [`Cluster::far_brokers`].
+    pub fn set_weather(&self, weather: Weather) {
+        self.network.set(weather);
     }
 
     /// Who signed the brokers' certificates.
@@ -141,6 +159,13 @@ impl Cluster {
         self.nodes[node].signal("-CONT");
     }
 
+    /// By Kafka's own tool.
+    pub fn delete_topic(&self, topic: &str) {
+        let jars = jars::installed().expect("they were there before");
+        let deleted = self.nodes[0].administrate(&jars, &["--delete", "--topic", topic]);
+        deleted.unwrap_or_else(|why| panic!("{topic} is not deleted: {why}"));
+    }
+
     /// Which node leads the controllers now, as far as its own log says.
     pub fn controller(&self) -> Option<usize> {
         self.nodes.iter().position(Node::is_controller)
@@ -154,10 +179,14 @@ impl fmt::Debug for Cluster {
 }
 
 impl Ports {
-    fn free() -> Ports {
-        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        let [sasl, mutual, controller] = listeners.map(|listener| listener.local_addr().expect("an address").port());
-        Ports { sasl, mutual, controller }
+    fn free(network: &Network) -> Ports {
+        let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+        let [sasl, mutual, controller, far] = [(); 4].map(|()| listener()).each_ref().map(port);
+        let begin = listener();
+        let near = port(&begin);
+        network.carry(begin, far);
+        Ports { sasl, mutual, controller, far, near }
     }
 }
 

@@ -55,6 +55,21 @@ impl Node {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("java runs")
     }
 
+    /// Does something to topics, by the certificate that the node itself has.
+    pub(crate) fn administrate(&self, jars: &Path, arguments: &[&str]) -> Result<(), String> {
+        let own = self.folder.join("administrator.properties");
+        let folder = self.folder.display();
+        let text = format!(
+            "security.protocol=SSL\nssl.keystore.type=PEM\nssl.keystore.location={folder}/node.pem\n\
+             ssl.truststore.type=PEM\nssl.truststore.location={folder}/ca.pem\n"
+        );
+        fs::write(&own, text).expect("it is ours");
+        let mut command = java(jars, "org.apache.kafka.tools.TopicCommand");
+        command.args(["--bootstrap-server", &format!("127.0.0.1:{}", self.ports.mutual), "--command-config"]).arg(own);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        finished(command.spawn().expect("java runs"))
+    }
+
     pub(crate) fn start(&mut self, jars: &Path) {
         let program = java(jars, "kafka.Kafka");
         let mut shell = Command::new("sh");
@@ -124,7 +139,7 @@ pub(crate) fn finished(child: Child) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("the storage could not be made: {}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat())))
+    Err(format!("{}: {}", output.status, String::from_utf8_lossy(&[output.stdout, output.stderr].concat())))
 }
 
 fn java(jars: &Path, class: &str) -> Command {
@@ -144,9 +159,9 @@ fn settings(number: u32, folder: &Path, all: &[Ports], password: &str) -> String
 node.id={number}
 controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
-listeners=SASL://127.0.0.1:{sasl},MUTUAL://127.0.0.1:{mutual},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=SASL://127.0.0.1:{sasl},MUTUAL://127.0.0.1:{mutual}
-listener.security.protocol.map=SASL:SASL_SSL,MUTUAL:SSL,CONTROLLER:SSL
+listeners=SASL://127.0.0.1:{sasl},FAR://127.0.0.1:{far},MUTUAL://127.0.0.1:{mutual},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=SASL://127.0.0.1:{sasl},FAR://127.0.0.1:{near},MUTUAL://127.0.0.1:{mutual}
+listener.security.protocol.map=SASL:SASL_SSL,FAR:SASL_SSL,MUTUAL:SSL,CONTROLLER:SSL
 inter.broker.listener.name=MUTUAL
 listener.name.mutual.ssl.client.auth=required
 listener.name.controller.ssl.client.auth=required
@@ -162,6 +177,8 @@ listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain
         sasl = own.sasl,
         mutual = own.mutual,
         controller = own.controller,
+        far = own.far,
+        near = own.near,
     );
     for user in USERS.iter().chain([&ADMINISTRATOR]) {
         write!(text, " user_{user}=\"{password}\"").expect("a string takes all");
@@ -176,6 +193,8 @@ listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain
 const COMMON: &str = "sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN,OAUTHBEARER
 listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.far.sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.far.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 auto.create.topics.enable=false

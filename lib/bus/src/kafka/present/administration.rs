@@ -5,16 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
-    config::FromClientConfigAndContext,
-    error::RDKafkaErrorCode as Code,
-};
-
 use super::{
-    super::{Cluster, Found, Grant, Plan, Sasl},
+    super::{Cluster, Found, Grant, Operation, Plan},
     catalogue::ANSWER_PATIENCE,
-    client::{self, Context, Trouble},
     explain::explained,
     native,
 };
@@ -44,20 +37,10 @@ impl Cluster {
 
     /// Makes a topic, and waits until its leaders know it; one that is there already stays as it is.
     pub async fn create(&self, plan: &Plan) -> Result<(), Error> {
-        let tried = || format!("cannot create {}", plan.name);
-        let replication = TopicReplication::Fixed(i32::try_from(plan.replication).unwrap_or(i32::MAX));
-        let partitions = i32::try_from(plan.partitions).unwrap_or(i32::MAX);
-        let topic = NewTopic::new(&plan.name, partitions, replication);
-        let topic = plan.settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
-        let options = AdminOptions::new().operation_timeout(Some(CREATION_PATIENCE));
-        let results =
-            self.admin()?.create_topics([&topic], &options).await.map_err(|error| explained(tried(), error))?;
-        match results.into_iter().next() {
-            Some(Err((name, code))) if code != Code::TopicAlreadyExists => {
-                Err(Error::new(format!("cannot create {name}: {code}")))
-            }
-            _ => self.await_leaders(plan).await,
-        }
+        let planned = plan.clone();
+        let made = self.producers.ask(move |client| native::create(client.native_ptr(), &planned, CREATION_PATIENCE));
+        made.await?.map_err(|why| Error::new(format!("cannot create {}: {why}", plan.name)))?;
+        self.await_leaders(plan).await
     }
 
     async fn await_leaders(&self, plan: &Plan) -> Result<(), Error> {
@@ -92,28 +75,15 @@ impl Cluster {
         })
     }
 
-    async fn operations(&self, topic: &str) -> Result<Vec<super::super::Operation>, Error> {
+    async fn operations(&self, topic: &str) -> Result<Vec<Operation>, Error> {
         let name = topic.to_owned();
         let asked = self.producers.ask(move |client| native::operations(client.native_ptr(), &name, ANSWER_PATIENCE));
         asked.await?.map_err(|why| Error::new(format!("cannot ask what may be done with {topic}: {why}")))
     }
 
     async fn topic_settings(&self, topic: &str) -> Vec<(String, String)> {
-        let Ok(admin) = self.admin() else { return Vec::new() };
-        let described = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &AdminOptions::new()).await;
-        let Some(Ok(resource)) = described.ok().and_then(|all| all.into_iter().next()) else { return Vec::new() };
-        resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
-    }
-
-    fn admin(&self) -> Result<AdminClient<Context>, Error> {
-        let config = self.producers.config();
-        if matches!(config.sasl, Some(Sasl::Token(_))) {
-            return Err(Error::new(
-                "topics cannot be made as an OAUTHBEARER user: use a SCRAM, PLAIN or certificate user for `hansard topics`",
-            ));
-        }
-        let context = Context::new(config, "admin", Trouble::default());
-        AdminClient::from_config_and_context(&client::settings(config, "admin"), context)
-            .map_err(|error| explained("cannot make a Kafka client", error))
+        let name = topic.to_owned();
+        let asked = self.producers.ask(move |client| native::settings(client.native_ptr(), &name, ANSWER_PATIENCE));
+        asked.await.ok().and_then(Result::ok).unwrap_or_default()
     }
 }

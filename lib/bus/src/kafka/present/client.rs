@@ -47,6 +47,10 @@ pub(super) fn settings(config: &Config, part: &str) -> ClientConfig {
         .set("receive.message.max.bytes", (4 * MESSAGE_BYTES_MAX).to_string())
         .set("topic.metadata.propagation.max.ms", UNKNOWN_TOPIC_MILLISECONDS.to_string())
         .set("statistics.interval.ms", STATISTICS_MILLISECONDS.to_string());
+    // For whoever has to look into librdkafka itself: HANSARD_LOG=librdkafka=trace.
+    if tracing::enabled!(target: "librdkafka", tracing::Level::TRACE) {
+        settings.set_log_level(RDKafkaLogLevel::Debug).set("debug", "cgrp,consumer,eos");
+    }
     if let Some(tls) = &config.tls {
         set_tls(&mut settings, tls);
     }
@@ -134,6 +138,8 @@ impl ClientContext for Context {
         // A connection that breaks is made anew, again and again; what comes of it is told where it matters.
         if is_error && facility != "FAIL" {
             tracing::warn!(client = self.part, facility, message, "the Kafka client has trouble");
+        } else if matches!(level, RDKafkaLogLevel::Debug) {
+            tracing::trace!(target: "librdkafka", client = self.part, facility, message);
         } else {
             tracing::debug!(client = self.part, facility, message);
         }

@@ -43,7 +43,11 @@ fn remedy(code: Code) -> Option<&'static str> {
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => {
             "fewer brokers are in sync than min.insync.replicas asks for: bring brokers back"
         }
-        Code::MessageTimedOut | Code::RequestTimedOut | Code::OperationTimedOut => {
+        Code::MessageTimedOut
+        | Code::RequestTimedOut
+        | Code::OperationTimedOut
+        | Code::PurgeQueue
+        | Code::PurgeInflight => {
             "the brokers did not acknowledge in time: check that enough of them run and can be reached"
         }
         Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve => {

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ops::Bound,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
@@ -22,6 +22,8 @@ const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 const DELIVERY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a member that is at work may take until it comes for what it has lost.
 const HANDOVER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a seek may take.
+const SEEK_PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
@@ -51,7 +53,16 @@ struct Lease {
     /// The next offset that may come.
     next: u64,
     /// Where the member wants to read on; until then nothing comes.
-    seek: Option<u64>,
+    seek: Option<Seek>,
+}
+
+/// A wish to read a partition elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seek {
+    pub(super) at: Partition,
+    pub(super) offset: u64,
+    /// It is of no use any more.
+    pub(super) until: Instant,
 }
 
 /// What happened to a member.
@@ -115,20 +126,17 @@ impl Inbox {
         self.news.notify_one();
     }
 
-    /// Where each partition is to be read on, now that the member wants it elsewhere.
-    pub(super) fn seeks(&self) -> Vec<(Partition, u64)> {
-        let mut state = self.state();
-        let sought = state.leases.iter_mut().filter_map(|(at, lease)| {
-            let offset = lease.seek.take()?;
-            lease.next = offset;
-            Some((at.clone(), offset))
-        });
-        sought.collect()
+    /// Where the member wants to read on, until [`Inbox::sought`].
+    pub(super) fn seeks(&self) -> Vec<Seek> {
+        self.state().leases.values().filter_map(|lease| lease.seek.clone()).collect()
     }
 
-    /// Where each partition is read on next.
-    pub(super) fn nexts(&self) -> Vec<(Partition, u64)> {
-        self.state().leases.iter().map(|(at, lease)| (at.clone(), lease.next)).collect()
+    /// What is fetched from now on is behind this seek; unless the member wants another one by now.
+    pub(super) fn sought(&self, seek: &Seek) {
+        let mut state = self.state();
+        if let Some(lease) = state.leases.get_mut(&seek.at).filter(|lease| lease.seek.as_ref() == Some(seek)) {
+            (lease.next, lease.seek) = (seek.offset, None);
+        }
     }
 
     /// Passes over offsets that are not kept any more.
@@ -176,7 +184,7 @@ impl Inbox {
         }
         state.forget_messages(at);
         if let Some(lease) = state.leases.get_mut(at) {
-            lease.seek = Some(offset);
+            lease.seek = Some(Seek { at: at.clone(), offset, until: Instant::now() + SEEK_PATIENCE });
         }
         self.taken.notify_all();
         true
@@ -249,5 +257,61 @@ impl State {
 impl Event {
     fn is_revocation(&self) -> bool {
         matches!(self, Event::Revoked(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn at() -> Partition {
+        Partition { topic: "t".to_owned(), number: 0 }
+    }
+
+    fn message(offset: u64) -> Stored {
+        Stored { offset, timestamp_us: 0, key: Bytes::new(), headers: Vec::new(), value: Bytes::from_static(b"v") }
+    }
+
+    /// An inbox that holds the partition from 3 on.
+    fn leased() -> (Inbox, u64) {
+        let inbox = Inbox::default();
+        inbox.assign(vec![Position { at: at(), next: 3, note: String::new() }]);
+        let Some(Event::Assigned(assigned)) = inbox.take() else { panic!("it is told first") };
+        (inbox, assigned[0].1)
+    }
+
+    fn offsets(inbox: &Inbox) -> Vec<u64> {
+        match inbox.take() {
+            Some(Event::Messages(_, messages)) => messages.iter().map(|message| message.offset).collect(),
+            None => Vec::new(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_comes_until_a_seek_is_done_and_nothing_of_before_it() {
+        let (inbox, lease) = leased();
+        inbox.push(&at(), message(3));
+        assert!(inbox.seek(&at(), lease, 1));
+        inbox.push(&at(), message(4));
+        assert_eq!(offsets(&inbox), [0; 0], "what was fetched before is forgotten");
+        let wish = inbox.seeks().remove(0);
+        assert!(inbox.seek(&at(), lease, 7), "the member wants it elsewhere by now");
+        inbox.sought(&wish);
+        inbox.push(&at(), message(1));
+        assert_eq!(offsets(&inbox), [0; 0], "the first wish counts no more");
+        inbox.sought(&inbox.seeks()[0]);
+        [6, 7, 7, 9].into_iter().for_each(|offset| inbox.push(&at(), message(offset)));
+        assert_eq!(offsets(&inbox), [7, 9]);
+        assert!(inbox.seeks().is_empty());
+    }
+
+    #[test]
+    fn a_lease_that_ended_is_not_moved() {
+        let (inbox, lease) = leased();
+        inbox.revoke(&[at()], true);
+        assert!(!inbox.seek(&at(), lease, 5) && inbox.seeks().is_empty() && !inbox.holds(&[(at(), lease)]));
     }
 }

@@ -12,7 +12,7 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     consumer::{Consumer as _, ConsumerGroupMetadata},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     super::Config,
@@ -23,13 +23,16 @@ use super::{
     native,
     poller::{self, Membership, at_offsets},
     sender::check_length,
-    transaction::{Refused, Transactions, Work},
+    transaction::{Refused, TRANSACTION_PATIENCE, Transactions, Work},
 };
 use crate::{CommitError, Consumer, Delivery, Error, Message, NOTE_BYTES_MAX, Partition, Position};
 
 /// A member that is not heard of for so long is expelled from its group.
 const SESSION_MILLISECONDS_MAX: u32 = 10_000;
 const HEARTBEAT_MILLISECONDS: u32 = 1_000;
+/// A rebalance waits for so long for a member that is heard of and does not answer it: the longest that the thread
+/// which answers it takes to learn where its partitions begin.
+const REBALANCE_MILLISECONDS_MAX: u32 = 60_000;
 /// Messages that librdkafka fetches ahead, in KiB.
 const AHEAD_KIBIBYTES_MAX: u32 = 16 * 1024;
 /// How long a commit waits for a rebalance that does not concern it to be over.
@@ -111,13 +114,13 @@ impl Member {
         Ok(outputs)
     }
 
-    async fn run(&self, work: Work) -> (Work, Result<(), Refused>) {
+    async fn run(&self, work: Work) -> Result<(), Refused> {
         let transactions = self.transactions.clone();
-        let run = move || {
-            let done = transactions.lock().unwrap_or_else(PoisonError::into_inner).commit(&work);
-            (work, done)
-        };
-        tokio::task::spawn_blocking(run).await.expect("a transaction does not panic, and nobody aborts it")
+        let run = move || transactions.lock().unwrap_or_else(PoisonError::into_inner).commit(&work);
+        match timeout(TRANSACTION_PATIENCE, tokio::task::spawn_blocking(run)).await {
+            Ok(done) => done.expect("a transaction does not panic, and nobody aborts it"),
+            Err(_) => Err(Refused::Failed(Error::new("a transaction does not end: join again"))),
+        }
     }
 }
 
@@ -133,6 +136,7 @@ fn subscribed(config: &Config, group: &str, topics: &[&str], inbox: &Arc<Inbox>)
         .set("auto.offset.reset", "error")
         .set("session.timeout.ms", SESSION_MILLISECONDS_MAX.to_string())
         .set("heartbeat.interval.ms", HEARTBEAT_MILLISECONDS.to_string())
+        .set("max.poll.interval.ms", REBALANCE_MILLISECONDS_MAX.to_string())
         .set("fetch.error.backoff.ms", "100")
         .set("fetch.wait.max.ms", "100")
         .set("queued.max.messages.kbytes", AHEAD_KIBIBYTES_MAX.to_string());
@@ -181,16 +185,14 @@ impl Consumer for Member {
         let leases = self.leases(positions).ok_or(CommitError::Fenced)?;
         let list = positions_list(positions).map_err(CommitError::Failed)?;
         let outputs = self.outputs(outputs).await.map_err(CommitError::Failed)?;
-        let mut work = Work { outputs, positions: None };
+        let outputs = Arc::new(outputs);
         let until = Instant::now() + REBALANCE_PATIENCE;
         loop {
             let mut refused = Error::new("the group is between two generations for too long");
             let membership = if leases.is_empty() { None } else { self.membership(&leases)? };
             if leases.is_empty() || membership.is_some() {
-                work.positions = membership.map(|membership| (list.clone(), membership));
-                let (again, done) = self.run(work).await;
-                work = again;
-                match done {
+                let positions = membership.map(|membership| (list.clone(), membership));
+                match self.run(Work { outputs: outputs.clone(), positions }).await {
                     Ok(()) => return Ok(()),
                     Err(Refused::Failed(error)) => return Err(CommitError::Failed(error)),
                     Err(Refused::Generation(error)) => refused = error,
@@ -207,7 +209,7 @@ impl Consumer for Member {
         self.consumer = None;
         self.inbox.leave();
         let Some(left) = self.left.take() else { return Ok(()) };
-        match tokio::time::timeout(LEAVE_PATIENCE, left).await {
+        match timeout(LEAVE_PATIENCE, left).await {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::new("the group could not be left in time; it expels us by itself")),
         }

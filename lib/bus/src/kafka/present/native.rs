@@ -1,19 +1,20 @@
 //! What librdkafka can do and its Rust binding does not offer: the generation of a group's membership, what a user is
-//! allowed to do with a topic, and giving rights.
+//! allowed to do with a topic, giving rights; and what it offers only by a client that never gets a token: making topics
+//! and asking for their settings.
 //!
 //! The only unsafe code of this house. Each function owns what it makes, frees it on every path by [`Owned`], and
 //! keeps nothing of librdkafka's beyond its own return.
 #![allow(unsafe_code, reason = "librdkafka is a C library")]
 
 use std::{
-    ffi::{CStr, CString, c_char},
+    ffi::{CStr, CString, c_char, c_int},
     ptr::{self, NonNull},
     time::Duration,
 };
 
-use rdkafka::bindings as c;
+use rdkafka::bindings::{self as c, rd_kafka_resp_err_t as Code};
 
-use super::super::{Grant, Operation, Resource};
+use super::super::{Grant, Operation, Plan, Resource};
 
 /// Room for what librdkafka says of an error, in bytes.
 const MESSAGE_BYTES_MAX: usize = 512;
@@ -55,7 +56,7 @@ pub(super) fn operations(
     topic: &str,
     patience: Duration,
 ) -> Result<Vec<Operation>, String> {
-    let name = CString::new(topic).map_err(|error| error.to_string())?;
+    let name = owned(topic)?;
     let mut names = [name.as_ptr()];
     // SAFETY: `names` and the client outlive the calls; the rest is ours until the end of the function.
     unsafe {
@@ -78,6 +79,81 @@ pub(super) fn operations(
         let mut count = 0;
         let operations = c::rd_kafka_TopicDescription_authorized_operations(description, &raw mut count);
         Ok((0..count).filter_map(|index| operation(*operations.add(index))).collect())
+    }
+}
+
+/// Makes a topic, and waits for the controller to have done so; one that is there already stays as it is.
+pub(super) fn create(client: *mut c::rd_kafka_t, plan: &Plan, patience: Duration) -> Result<(), String> {
+    let topic = new_topic(plan)?;
+    let mut each = [topic.raw()];
+    // SAFETY: the topic and the client outlive the calls; the rest is ours until the end of the function.
+    unsafe {
+        let options = options(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS, patience)?;
+        let waits = milliseconds(patience);
+        c::rd_kafka_AdminOptions_set_operation_timeout(options.raw(), waits, ptr::null_mut(), 0);
+        let event = answer(client, patience, |queue| {
+            c::rd_kafka_CreateTopics(client, each.as_mut_ptr(), each.len(), options.raw(), queue);
+        })?;
+        let result = c::rd_kafka_event_CreateTopics_result(event.raw());
+        let mut count = 0;
+        let results = c::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
+        (0..count).try_for_each(|index| match c::rd_kafka_topic_result_error(*results.add(index)) {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR | Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS => Ok(()),
+            _ => Err(text(c::rd_kafka_topic_result_error_string(*results.add(index)))),
+        })
+    }
+}
+
+fn new_topic(plan: &Plan) -> Result<Owned<c::rd_kafka_NewTopic_t>, String> {
+    let name = owned(&plan.name)?;
+    let partitions = c_int::try_from(plan.partitions).map_err(|error| error.to_string())?;
+    let replication = c_int::try_from(plan.replication).map_err(|error| error.to_string())?;
+    let mut message: [c_char; MESSAGE_BYTES_MAX] = [0; MESSAGE_BYTES_MAX];
+    // SAFETY: all strings outlive the calls, which copy them; the buffer has the length that is told.
+    unsafe {
+        let made =
+            c::rd_kafka_NewTopic_new(name.as_ptr(), partitions, replication, message.as_mut_ptr(), message.len());
+        let topic = Owned::new(made, c::rd_kafka_NewTopic_destroy).ok_or_else(|| text(message.as_ptr()))?;
+        for (key, value) in &plan.settings {
+            c::rd_kafka_NewTopic_set_config(topic.raw(), owned(key)?.as_ptr(), owned(value)?.as_ptr());
+        }
+        Ok(topic)
+    }
+}
+
+/// The settings of a topic, by Kafka's names; those without a value are left out.
+pub(super) fn settings(
+    client: *mut c::rd_kafka_t,
+    topic: &str,
+    patience: Duration,
+) -> Result<Vec<(String, String)>, String> {
+    let name = owned(topic)?;
+    // SAFETY: name and client outlive the calls; the rest is ours until the end of the function.
+    unsafe {
+        let resource =
+            c::rd_kafka_ConfigResource_new(c::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name.as_ptr());
+        let resource = Owned::new(resource, c::rd_kafka_ConfigResource_destroy).ok_or("no resource")?;
+        let mut each = [resource.raw()];
+        let options = options(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, patience)?;
+        let event = answer(client, patience, |queue| {
+            c::rd_kafka_DescribeConfigs(client, each.as_mut_ptr(), each.len(), options.raw(), queue);
+        })?;
+        let result = c::rd_kafka_event_DescribeConfigs_result(event.raw());
+        let mut count = 0;
+        let found = c::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
+        if count == 0 {
+            return Err("the brokers do not describe the topic".to_owned());
+        }
+        if c::rd_kafka_ConfigResource_error(*found) != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(text(c::rd_kafka_ConfigResource_error_string(*found)));
+        }
+        let entries = c::rd_kafka_ConfigResource_configs(*found, &raw mut count);
+        let setting = |index| {
+            let entry = *entries.add(index);
+            let value = NonNull::new(c::rd_kafka_ConfigEntry_value(entry).cast_mut())?;
+            Some((text(c::rd_kafka_ConfigEntry_name(entry)), text(value.as_ptr())))
+        };
+        Ok((0..count).filter_map(setting).collect())
     }
 }
 
@@ -129,7 +205,7 @@ unsafe fn answer(
         ask(queue.raw());
         let event = c::rd_kafka_queue_poll(queue.raw(), milliseconds(patience.saturating_mul(2)));
         let event = Owned::new(event, c::rd_kafka_event_destroy).ok_or("the brokers have not answered")?;
-        if c::rd_kafka_event_error(event.raw()) == c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        if c::rd_kafka_event_error(event.raw()) == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
             return Ok(event);
         }
         Err(text(c::rd_kafka_event_error_string(event.raw())))
@@ -141,7 +217,7 @@ unsafe fn answer(
 unsafe fn fault(error: *const c::rd_kafka_error_t) -> Result<(), String> {
     // SAFETY: checked for null; its string lives as long as it does.
     unsafe {
-        if error.is_null() || c::rd_kafka_error_code(error) == c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        if error.is_null() || c::rd_kafka_error_code(error) == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
             return Ok(());
         }
         Err(text(c::rd_kafka_error_string(error)))
@@ -157,7 +233,6 @@ fn binding(grant: &Grant) -> Result<Owned<c::rd_kafka_AclBinding_t>, String> {
             (Type::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_PREFIXED)
         }
     };
-    let owned = |text: &str| CString::new(text).map_err(|error| error.to_string());
     let (name, principal, host) = (owned(name)?, owned(&grant.principal)?, owned("*")?);
     let mut message: [c_char; MESSAGE_BYTES_MAX] = [0; MESSAGE_BYTES_MAX];
     // SAFETY: all strings outlive the call, which copies them; the buffer has the length that is told.
@@ -175,6 +250,10 @@ fn binding(grant: &Grant) -> Result<Owned<c::rd_kafka_AclBinding_t>, String> {
         );
         Owned::new(made, c::rd_kafka_AclBinding_destroy).ok_or_else(|| text(message.as_ptr()))
     }
+}
+
+fn owned(text: &str) -> Result<CString, String> {
+    CString::new(text).map_err(|error| error.to_string())
 }
 
 fn acl_operation(operation: Operation) -> c::rd_kafka_AclOperation_t {

@@ -22,7 +22,7 @@ use super::{
     catalogue::{ANSWER_PATIENCE, bounds},
     client::Context,
     explain::explained,
-    inbox::Inbox,
+    inbox::{Inbox, Seek},
     sender::stored,
 };
 use crate::{Error, Partition, Position};
@@ -37,6 +37,8 @@ const MESSAGES_AT_ONCE_MAX: usize = 512;
 const POSITIONS_PATIENCE: Duration = Duration::from_secs(45);
 /// Between two looks at positions that are not stable yet.
 const POSITIONS_PAUSE: Duration = Duration::from_millis(100);
+/// How long one try of a seek may take.
+const SEEK_STEP: Duration = Duration::from_secs(1);
 /// How long a consumer may take to leave its group.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -116,7 +118,7 @@ impl ConsumerContext for Membership {
 pub(super) fn run(consumer: Arc<Native>, inbox: &Inbox, left: oneshot::Sender<()>) {
     let mut paused = false;
     while !inbox.is_left() {
-        inbox.seeks().iter().for_each(|(at, offset)| seek(&consumer, inbox, at, *offset));
+        inbox.seeks().into_iter().for_each(|wish| seek(&consumer, inbox, wish));
         let has_room = inbox.has_room(if paused { Duration::ZERO } else { ROOM_PATIENCE });
         if paused == has_room {
             paused = pause(&consumer, !has_room);
@@ -133,7 +135,7 @@ fn poll(consumer: &Native, inbox: &Inbox) {
     for _ in 0..MESSAGES_AT_ONCE_MAX {
         match consumer.poll(patience) {
             Some(Ok(message)) => inbox.push(&at(message.topic(), message.partition()), stored(&message)),
-            Some(Err(error)) => trouble(consumer, inbox, error),
+            Some(Err(error)) => trouble(inbox, error),
             None => return,
         }
         patience = Duration::ZERO;
@@ -141,9 +143,13 @@ fn poll(consumer: &Native, inbox: &Inbox) {
 }
 
 /// Most of what librdkafka reports it gets over by itself; what it does not, the member is told.
-fn trouble(consumer: &Native, inbox: &Inbox, error: KafkaError) {
+fn trouble(inbox: &Inbox, error: KafkaError) {
     match error.rdkafka_error_code() {
-        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => fetch_again(consumer, inbox),
+        // The partition is not fetched any more, and we are not told which one it is. A new member begins each one where
+        // its group is, and says so if that is not kept or was never there.
+        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
+            inbox.fail(explained("a broker does not know the offset that was to be read: join again", error));
+        }
         Some(
             Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
@@ -156,20 +162,6 @@ fn trouble(consumer: &Native, inbox: &Inbox, error: KafkaError) {
     }
 }
 
-/// A partition whose offset a leader did not know is not fetched any more, and which one it is we are not told. Most
-/// often the leader was a new one that had not caught up.
-fn fetch_again(consumer: &Native, inbox: &Inbox) {
-    for (at, next) in inbox.nexts() {
-        match start(consumer, &at, next) {
-            Ok(start) => {
-                report_gone(&at, next, start);
-                seek(consumer, inbox, &at, start);
-            }
-            Err(error) => inbox.fail(error),
-        }
-    }
-}
-
 /// Retention was faster than the group.
 fn report_gone(at: &Partition, next: u64, start: u64) {
     if start > next {
@@ -178,12 +170,21 @@ fn report_gone(at: &Partition, next: u64, start: u64) {
     }
 }
 
-/// Taking a partition away and giving it back somewhere else leaves nothing of before in librdkafka's queues.
-fn seek(consumer: &Native, inbox: &Inbox, at: &Partition, offset: u64) {
-    inbox.skip_to(at, offset);
-    let there = at_offsets(&[(at.clone(), offset)]);
-    if let Err(error) = consumer.incremental_unassign(&there).and_then(|()| consumer.incremental_assign(&there)) {
-        inbox.fail(explained(format!("cannot read {}/{} from {offset} on", at.topic, at.number), error));
+/// Moves within the assignment. To take the partition away and give it back elsewhere would do it as well, but
+/// librdkafka takes that for the answer to a rebalance that is under way. It refuses while the partition is not fetched
+/// yet, which is soon over, and drops what it has fetched before.
+fn seek(consumer: &Native, inbox: &Inbox, wish: Seek) {
+    let there = at_offsets(&[(wish.at.clone(), wish.offset)]);
+    let sought = consumer
+        .seek_partitions(there, SEEK_STEP)
+        .and_then(|moved| moved.elements().iter().try_for_each(|element| element.error()));
+    match sought {
+        Ok(()) => inbox.sought(&wish),
+        Err(error) if Instant::now() > wish.until => {
+            let (topic, number, offset) = (&wish.at.topic, wish.at.number, wish.offset);
+            inbox.fail(explained(format!("cannot read {topic}/{number} from {offset} on: join again"), error));
+        }
+        Err(error) => tracing::debug!(%error, "a partition cannot be moved yet"),
     }
 }
 

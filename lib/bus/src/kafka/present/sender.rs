@@ -1,11 +1,16 @@
 //! Sending: one idempotent producer for the whole program.
 //!
-//! Messages go out at once and in the order in which their `send` was first polled. A producer that librdkafka gives
-//! up on is replaced; what was on its way then has failed.
+//! Messages go out at once and in the order in which their `send` was first polled. A producer that has not delivered a
+//! message in time is replaced, and so is one that librdkafka gives up on; what was on its way then has failed.
+//!
+//! No message is ever in the log twice, which takes more than idempotence: where librdkafka passes over a message, it
+//! numbers all others anew, and what the brokers have taken but not acknowledged they then take again (its issue 4953).
+//! It passes over one that fails, one whose time is over, and one that overtakes another that has failed. So it is told
+//! to give up at the first, it is never told of a time, and it has one request at a time under way to each broker.
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use async_trait::async_trait;
@@ -13,11 +18,11 @@ use rdkafka::{
     Message as _,
     client::Client,
     config::FromClientConfigAndContext,
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode as Code},
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
-    producer::{BaseRecord, Producer as _, ThreadedProducer},
+    producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     super::Config,
@@ -56,10 +61,27 @@ impl Producers {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((code, reason)) = current.client().fatal_error() {
             tracing::warn!(%code, reason, "the Kafka producer is replaced");
-            let given_up = std::mem::replace(&mut *current, idempotent(&self.config, &self.trouble)?);
-            std::thread::spawn(move || drop(given_up));
+            self.replace(&mut current)?;
         }
         Ok(current.clone())
+    }
+
+    /// What it has not delivered has failed, and may or may not be in the log.
+    fn give_up(&self, late: &Weak<Native>) -> Result<(), Error> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if Weak::ptr_eq(late, &Arc::downgrade(&current)) {
+            tracing::warn!("the brokers have not acknowledged in time: the Kafka producer is replaced");
+            self.replace(&mut current)?;
+        }
+        Ok(())
+    }
+
+    fn replace(&self, current: &mut Arc<Native>) -> Result<(), Error> {
+        let given_up = std::mem::replace(current, idempotent(&self.config, &self.trouble)?);
+        given_up.purge(PurgeConfig::default().queue().inflight());
+        // A producer takes a moment to end.
+        std::thread::spawn(move || drop(given_up));
+        Ok(())
     }
 
     /// Asks the cluster something, on a thread that may wait for the answer.
@@ -86,7 +108,9 @@ fn idempotent(config: &Config, trouble: &Trouble) -> Result<Arc<Native>, Error> 
         .set("acks", "all")
         .set("compression.codec", "zstd")
         .set("linger.ms", "0")
-        .set("message.timeout.ms", config.send_timeout.as_millis().to_string())
+        .set("enable.gapless.guarantee", "true")
+        .set("max.in.flight.requests.per.connection", "1")
+        .set("message.timeout.ms", "0")
         .set("queue.buffering.max.kbytes", WAITING_KIBIBYTES_MAX.to_string())
         .set("queue.buffering.max.messages", WAITING_MESSAGES_MAX.to_string());
     let context = Context::new(config, "producer", trouble.clone());
@@ -107,29 +131,35 @@ impl Sender {
         Sender { producers, catalogue, turn: tokio::sync::Mutex::default() }
     }
 
-    async fn queue(&self, message: &Message) -> Result<oneshot::Receiver<Delivered>, Error> {
+    async fn queue(&self, message: &Message) -> Result<(Weak<Native>, oneshot::Receiver<Delivered>), Error> {
         let _turn = self.turn.lock().await;
         check_length(message)?;
         let partitions = self.catalogue.partitions(&message.topic).await?;
         let (waits, delivered) = oneshot::channel();
-        enqueue(&*self.producers.current()?, message, partitions, Some(waits))
+        let producer = self.producers.current()?;
+        enqueue(&producer, message, partitions, Some(waits))
             .map_err(|error| explained(format!("cannot send to {}", message.topic), error))?;
-        Ok(delivered)
+        Ok((Arc::downgrade(&producer), delivered))
     }
 }
 
 #[async_trait]
 impl Producer for Sender {
     async fn send(&self, message: Message) -> Result<Offset, Unrecorded> {
-        let delivered = self.queue(&message).await.map_err(|source| Unrecorded { source })?;
-        let tried = || format!("cannot send to {}", message.topic);
-        match delivered.await {
-            Ok(Ok((partition, offset))) => Ok(Offset {
+        let unrecorded = |source| Unrecorded { source };
+        let (producer, delivered) = self.queue(&message).await.map_err(unrecorded)?;
+        let failed = |error| unrecorded(explained(format!("cannot send to {}", message.topic), error));
+        match timeout(self.producers.config().send_timeout, delivered).await {
+            Ok(Ok(Ok((partition, offset)))) => Ok(Offset {
                 partition: u32::try_from(partition).unwrap_or(0),
                 offset: u64::try_from(offset).unwrap_or(0),
             }),
-            Ok(Err(error)) => Err(Unrecorded { source: explained(tried(), error) }),
-            Err(_) => Err(Unrecorded { source: explained(tried(), KafkaError::Canceled) }),
+            Ok(Ok(Err(error))) => Err(failed(error)),
+            Ok(Err(_)) => Err(failed(KafkaError::Canceled)),
+            Err(_) => {
+                self.producers.give_up(&producer).map_err(unrecorded)?;
+                Err(failed(KafkaError::MessageProduction(Code::MessageTimedOut)))
+            }
         }
     }
 }

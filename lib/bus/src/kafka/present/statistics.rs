@@ -19,14 +19,16 @@ pub(super) fn show(part: &'static str, statistics: &Statistics) {
                 .set(trip.p99 as f64 / 1e6);
         }
     }
+    // What is not fetched yet. How far a stage is behind, it says itself: what is fetched may still wait for it.
     for topic in statistics.topics.values() {
-        for partition in topic.partitions.values().filter(|partition| partition.consumer_lag >= 0) {
+        for partition in topic.partitions.values().filter(|partition| partition.app_offset >= 0) {
             let labels = [
                 ("client", part.to_owned()),
                 ("topic", topic.topic.clone()),
                 ("partition", partition.partition.to_string()),
             ];
-            gauge!("hansard_kafka_lag_messages", &labels).set(partition.consumer_lag as f64);
+            let lag = partition.ls_offset.saturating_sub(partition.app_offset).max(0);
+            gauge!("hansard_kafka_unfetched_messages", &labels).set(lag as f64);
         }
     }
 }

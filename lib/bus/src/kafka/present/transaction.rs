@@ -28,10 +28,17 @@ use crate::{Error, Message};
 
 /// A transaction that is open for longer is aborted by the brokers.
 const TRANSACTION_MILLISECONDS_MAX: u32 = 15_000;
-/// How long one step of a transaction may take.
+/// How long one step of a transaction may take, where librdkafka keeps to it.
 const STEP_PATIENCE: Duration = Duration::from_secs(10);
+/// All steps together; whoever waits longer gives the member up. What still comes of the transaction then is fenced.
+pub(super) const TRANSACTION_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a commit may be tried; after that it is not known whether it has happened.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
+/// A connection that has had nothing to say for so long is made anew, and librdkafka then asks for the group's
+/// coordinator again. Without it, the positions of a transaction would wait for a coordinator that has left the
+/// cluster, as a broker that was killed does, until any connection changes by itself: that is minutes, and no timeout is
+/// looked at (its issues 5511 and 5456).
+const IDLE_MILLISECONDS_MAX: u32 = 5_000;
 /// The queue of librdkafka, in KiB: a transaction is in memory anyway.
 const WAITING_KIBIBYTES_MAX: u32 = 1024 * 1024;
 /// How long a full queue of librdkafka is waited for.
@@ -47,7 +54,7 @@ pub(super) struct Transactions {
 /// What is to be committed.
 pub(super) struct Work {
     /// With the number of partitions of its topic.
-    pub(super) outputs: Vec<(Message, u32)>,
+    pub(super) outputs: Arc<Vec<(Message, u32)>>,
     pub(super) positions: Option<(TopicPartitionList, ConsumerGroupMetadata)>,
 }
 
@@ -108,7 +115,7 @@ fn is_of_group(code: Code) -> bool {
 
 fn attempt(producer: &Native, work: &Work) -> Result<(), KafkaError> {
     producer.begin_transaction()?;
-    for (message, partitions) in &work.outputs {
+    for (message, partitions) in &*work.outputs {
         while let Err(error) = enqueue(producer, message, *partitions, None) {
             if error.rdkafka_error_code() != Some(Code::QueueFull) {
                 return Err(error);
@@ -137,6 +144,7 @@ fn transactional(config: &Config, group: &str) -> Result<Native, Error> {
         .set("transactional.id", format!("{group}-{:032x}", u128::from_be_bytes(id)))
         .set("transaction.timeout.ms", TRANSACTION_MILLISECONDS_MAX.to_string())
         .set("message.timeout.ms", TRANSACTION_MILLISECONDS_MAX.to_string())
+        .set("connections.max.idle.ms", IDLE_MILLISECONDS_MAX.to_string())
         .set("compression.codec", "zstd")
         .set("linger.ms", "0")
         .set("queue.buffering.max.kbytes", WAITING_KIBIBYTES_MAX.to_string())
