@@ -74,15 +74,15 @@ impl<'a> Ends<'a> {
         Ok(Offset { partition: number, offset })
     }
 
-    /// Writes the ends back; what it gives are the next offsets, and all that was appended.
-    pub(super) fn finish(self) -> rusqlite::Result<(Vec<(PartitionId, u64)>, Vec<(PartitionId, Stored)>)> {
+    /// Writes the ends back; what it gives is all that was appended.
+    pub(super) fn finish(self) -> rusqlite::Result<Vec<(PartitionId, Stored)>> {
         let mut update = self
             .connection
             .prepare_cached("UPDATE partitions SET next = ?2, bytes = ?3, timestamp_us = ?4 WHERE id = ?1")?;
         for (id, end) in &self.ends {
             update.execute(params![id.0, end.next as i64, end.bytes as i64, end.timestamp_us])?;
         }
-        Ok((self.ends.iter().map(|(id, end)| (*id, end.next)).collect(), self.written))
+        Ok(self.written)
     }
 
     /// Time never goes back within a partition, even if the clock does.

@@ -13,7 +13,7 @@ use super::{catalogue::PartitionId, reader::READ_MESSAGES_MAX};
 use crate::Stored;
 
 /// Bytes of messages that are kept, over all partitions.
-const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What a kept message takes beside its bytes.
 const MESSAGE_BYTES: usize = 256;
 

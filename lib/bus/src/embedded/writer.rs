@@ -174,9 +174,8 @@ impl Writer {
                 Work::Limit { pages } => limit(connection, *pages)?,
             });
         }
-        let (nexts, written) = ends.finish()?;
-        news.seen.wrote(nexts);
-        news.written = written;
+        news.written = ends.finish()?;
+        news.seen.wrote(news.written.iter().map(|(id, message)| (*id, message.offset + 1)));
         // While there is much to delete, every batch deletes a little, so that it needs no fsync of its own.
         let stepped = if self.upkeep.overdue { Some(retention::step(connection, now_us)?) } else { None };
         Ok((answers, own, stepped))
