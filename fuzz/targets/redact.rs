@@ -23,5 +23,6 @@ fuzz_target!(|bytes: &[u8]| {
     let again = FAST.redact("body", masked.text.as_bytes()).expect("what was masked can be masked");
     assert_eq!((again.text.as_str(), again.redactions.len()), (masked.text.as_str(), 0));
     let is_json = |bytes: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
-    assert_eq!(is_json(bytes), is_json(masked.text.as_bytes()));
+    // The other way round it need not be: what made it none may have been masked.
+    assert!(!is_json(bytes) || is_json(masked.text.as_bytes()));
 });

@@ -77,18 +77,6 @@ fn marks(word: u64, byte: u8) -> u64 {
     unlike.wrapping_sub(ONES) & !unlike & HIGH_BITS
 }
 
-/// The digits of a word, and its signs `@ : - .`: the high bits of these bytes.
-#[inline]
-pub(crate) fn digits_and_signs(word: u64) -> (u64, u64) {
-    let (low, ascii) = (word & !HIGH_BITS, !word & HIGH_BITS);
-    // No sum of seven bits carries into the next byte.
-    let from = |byte: u8| low + ONES * u64::from(0x80 - byte);
-    let is = |byte: u8| !((low ^ (ONES * u64::from(byte))) + ONES * 0x7f);
-    let digits = from(b'0') & !from(b'9' + 1) & ascii;
-    let signs = (from(b'-') & !from(b'.' + 1)) | is(b':') | is(b'@');
-    (digits, signs & ascii)
-}
-
 /// The place of the first byte whose high bit `marked` sets; it is told eight bytes, and nothing of those behind the end.
 fn next(text: &[u8], mut at: usize, marked: impl Fn(u64) -> u64) -> Option<usize> {
     let rest = text.get(at..)?;
@@ -175,19 +163,6 @@ mod tests {
         }
         assert_eq!(next_special("\u{80}\u{ff}\u{a2}!#[]\u{7f} ".as_bytes(), 0), None);
         assert_eq!(next_special(b"", 1), None);
-    }
-
-    #[test]
-    fn digits_and_signs_are_told_from_all_other_bytes() {
-        for byte in 0..=u8::MAX {
-            for neighbour in *b"\x00/9:@\xff" {
-                let word = u64::from_le_bytes([neighbour, byte, neighbour, byte, byte, byte, neighbour, byte]);
-                let (digits, signs) = digits_and_signs(word);
-                let of = |high_bits: u64| high_bits >> 8 & 0xff == 0x80;
-                assert_eq!(of(digits), byte.is_ascii_digit(), "{byte} beside {neighbour}");
-                assert_eq!(of(signs), b"@:-.".contains(&byte), "{byte} beside {neighbour}");
-            }
-        }
     }
 
     #[test]

@@ -7,11 +7,9 @@
 
 use std::ops::Range;
 
-use self::anchors::{BLOCK_BYTES, PLACES};
-
 use crate::{
     Withheld,
-    bytes::{after_escape, digits_and_signs, run},
+    bytes::{after_escape, run},
     detector::{self, Look},
     keyed,
     rules::{Finder, How, RuleId, Rules, Target},
@@ -90,31 +88,26 @@ impl Scan<'_> {
     /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
     fn anchors(&mut self, from: usize, to: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
-        let before = crate::bytes::before(text, from).is_some_and(|byte| byte.is_ascii_digit());
-        let (mut at, mut digit_before) = (from, if before { 0x80 } else { 0 });
-        while at < to {
-            let block = block_at(text, at);
-            let [a, b, c, d, e, f, g, h, ..] = block;
-            let (digits, signs) = digits_and_signs(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
-            let shapes = signs | (digits & !(digits << 8 | digit_before));
-            let wanted = u64::MAX.checked_shr(8 * PLACES.saturating_sub(to - at) as u32).unwrap_or(0);
-            digit_before = digits >> 56;
-            self.places(at, shapes & wanted, rules.literals.places(&block) & wanted)?;
-            at += PLACES;
+        let mut before = crate::bytes::before(text, from).map_or(0, |byte| CLASSES[usize::from(byte)] & DIGIT);
+        let windows = text[from..text.len().min(to + 3)].array_windows::<4>();
+        for (gap, four) in windows.enumerate() {
+            let (at, class) = (from + gap, CLASSES[usize::from(four[0])]);
+            if class & !before != 0 {
+                self.shape(at)?;
+            }
+            if rules.literals.may_begin(*four) {
+                self.literals(at)?;
+            }
+            before = class & DIGIT;
         }
-        Ok(())
-    }
-
-    /// What begins at these places behind `at`: each is the high bit of its byte.
-    #[inline]
-    fn places(&mut self, at: usize, mut shapes: u64, mut literals: u64) -> Result<(), Withheld> {
-        while shapes != 0 {
-            self.shape(at + shapes.trailing_zeros() as usize / 8)?;
-            shapes &= shapes - 1;
-        }
-        while literals != 0 {
-            self.literals(at + literals.trailing_zeros() as usize / 8)?;
-            literals &= literals - 1;
+        // The last three bytes begin no window of four.
+        for at in text.len().saturating_sub(3).max(from)..to {
+            let class = CLASSES[usize::from(text[at])];
+            if class & !before != 0 {
+                self.shape(at)?;
+            }
+            self.literals(at)?;
+            before = class & DIGIT;
         }
         Ok(())
     }
@@ -130,8 +123,7 @@ impl Scan<'_> {
         })
     }
 
-    /// What the digit or sign that stands here may be part of. Most signs stand between words.
-    #[inline]
+    /// What the digit or sign that stands here may be part of.
     fn shape(&mut self, at: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
         match text[at] {
@@ -243,16 +235,23 @@ impl Scan<'_> {
     }
 }
 
-/// The bytes from here on; behind the end of the text, zeros.
-#[inline]
-fn block_at(text: &[u8], at: usize) -> [u8; BLOCK_BYTES] {
-    let rest = &text[at..];
-    rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut block = [0; BLOCK_BYTES];
-        block[..rest.len()].copy_from_slice(rest);
-        block
-    })
-}
+const DIGIT: u8 = 1;
+const SIGN: u8 = 2;
+
+/// Digits, and `@`, `:`, `-` and `.`.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        classes[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    classes[b'@' as usize] = SIGN;
+    classes[b':' as usize] = SIGN;
+    classes[b'-' as usize] = SIGN;
+    classes[b'.' as usize] = SIGN;
+    classes
+};
 
 fn is_double(text: &[u8], at: usize) -> bool {
     text.get(at + 1) == Some(&b':')
