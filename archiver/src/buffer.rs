@@ -63,6 +63,11 @@ impl Buffer {
         self.first.map(|first| first.timestamp_us)
     }
 
+    /// Of its messages.
+    pub(crate) fn byte_count(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_full(&self, config: &Config) -> bool {
         self.bytes >= config.batch_bytes_max || self.rows.len() + self.quarantine.len() >= config.batch_rows_max
     }

@@ -48,6 +48,8 @@ const RETRY_MILLISECONDS_MIN: u64 = 100;
 pub struct Config {
     /// A batch is cut when its messages are this large, before compression.
     pub batch_bytes_max: usize,
+    /// … or those of all partitions together are, and it is the largest of them,
+    pub buffered_bytes_max: usize,
     /// … or its oldest message has waited for this long,
     pub batch_age_seconds_max: u64,
     /// … or it has this many messages.
@@ -63,6 +65,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             batch_bytes_max: 128 * 1024 * 1024,
+            buffered_bytes_max: 256 * 1024 * 1024,
             batch_age_seconds_max: 10,
             batch_rows_max: 1_000_000,
             row_group_rows: 16_384,
@@ -76,6 +79,7 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         let least = [
             ("batch_bytes_max", self.batch_bytes_max),
+            ("buffered_bytes_max", self.buffered_bytes_max),
             ("batch_rows_max", self.batch_rows_max),
             ("row_group_rows", self.row_group_rows),
         ];

@@ -171,7 +171,18 @@ impl<'a> Session<'a> {
         }
         let Some(Place::Open(buffer)) = self.places.get_mut(&number) else { return Ok(false) };
         buffer.push(message)?;
-        if buffer.is_full(self.config) { self.seal(number).await } else { Ok(true) }
+        let full = if buffer.is_full(self.config) { Some(number) } else { self.crowding() };
+        match full {
+            Some(full) => Ok(self.seal(full).await? || full != number),
+            None => Ok(true),
+        }
+    }
+
+    /// The largest batch, where all of them together are too large.
+    fn crowding(&self) -> Option<u32> {
+        let all: usize = self.buffers().map(|(_, buffer)| buffer.byte_count()).sum();
+        let largest = self.buffers().max_by_key(|(_, buffer)| buffer.byte_count());
+        largest.map(|(number, _)| number).filter(|_| all >= self.config.buffered_bytes_max)
     }
 
     async fn seal_due(&mut self, now: Instant) -> Result<(), Setback> {

@@ -265,6 +265,37 @@ async fn a_clean_stop_archives_what_is_buffered() {
     record::check_same(&archive::read(&store).await, &log.records(), 4);
 }
 
+/// One partition has most of what may wait, so its batch is cut, and the other waits on.
+#[tokio::test]
+async fn the_largest_batch_makes_room_for_the_others() {
+    let mut chance = Chance::new(6);
+    let log = Arc::new(MemoryLog::new(2));
+    log.append(0, 1, MIDNIGHT_US, record::random(&mut chance));
+    let large: Vec<Bytes> = (0..20).map(|_| record::random(&mut chance)).collect();
+    large.iter().for_each(|value| log.append(1, 1, MIDNIGHT_US, value.clone()));
+    let bus: Arc<dyn Bus> = log.clone();
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let stop = CancellationToken::new();
+    let buffered_bytes_max = large.iter().map(Bytes::len).sum();
+    let config = Config { buffered_bytes_max, batch_age_seconds_max: 3600, ..Config::default() };
+    let archiver = tokio::spawn(archiver::run(config, deps(&bus, &store).0, stop.clone()));
+    tokio::time::timeout(PATIENCE, log.all_taken()).await.expect("in time");
+    let archived = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let archived = archive::read(&store).await;
+            if !archived.is_empty() {
+                return archived;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let archived = archived.await.expect("in time").len();
+    assert!((15..=20).contains(&archived), "{archived} of the 20 that are in the way");
+    stop.cancel();
+    archiver.await.expect("no panic").expect("a clean stop");
+    record::check_same(&archive::read(&store).await, &log.records(), 6);
+}
+
 /// The real log and a real folder; the second start goes on where the first one ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_go_on_where_the_archive_ends() {
