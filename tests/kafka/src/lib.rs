@@ -11,8 +11,12 @@
 use std::{
     env, fmt, fs,
     net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -44,6 +48,9 @@ pub struct Cluster {
     identities: AtomicU32,
     network: Network,
 }
+
+/// Where the ports of nodes are looked for.
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// The ports of one node.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +187,6 @@ impl fmt::Debug for Cluster {
 
 impl Ports {
     fn free(network: &Network) -> Ports {
-        let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
         let [sasl, mutual, controller, far] = [(); 4].map(|()| listener()).each_ref().map(port);
         let begin = listener();
@@ -188,6 +194,20 @@ impl Ports {
         network.carry(begin, far);
         Ports { sasl, mutual, controller, far, near }
     }
+}
+
+/// Below what systems give out for port 0 and for connections, so that nobody takes a port before its broker does; no port
+/// twice in one process.
+fn listener() -> TcpListener {
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| {
+        let mut bytes = [0; 2];
+        getrandom::fill(&mut bytes).expect("random bytes");
+        AtomicU32::new(u16::from_be_bytes(bytes).into())
+    });
+    let port = |number: u32| PORTS.start + (number % u32::from(PORTS.end - PORTS.start)) as u16;
+    (0..PORTS.len())
+        .find_map(|_| TcpListener::bind(("127.0.0.1", port(NEXT.fetch_add(1, Ordering::Relaxed)))).ok())
+        .expect("a free port")
 }
 
 /// 32 hexadecimal digits.
