@@ -100,6 +100,12 @@ pub enum Command {
         #[arg(long)]
         exit: bool,
     },
+    /// Forgets a group of `tail` that nobody reads by any more, so that the log keeps nothing for it
+    #[cfg(feature = "query")]
+    Forget {
+        /// As it was given to `tail --group`
+        group: String,
+    },
     /// Shows held calls and votes on them
     #[cfg(feature = "all")]
     Approvals {
@@ -123,6 +129,12 @@ pub enum Command {
     Keys {
         #[command(subcommand)]
         what: Keys,
+    },
+    /// Asks the role that runs with this configuration whether it is alive
+    Health {
+        /// … or whether it does its work, and if not, why
+        #[arg(long)]
+        ready: bool,
     },
     /// Checks configurations
     Config {

@@ -92,6 +92,23 @@ pub struct Operation {
     pub listen: SocketAddr,
     /// How long a clean stop may take.
     pub drain_seconds_max: u64,
+    /// Where calls are told as OpenTelemetry spans.
+    pub spans: Option<Spans>,
+}
+
+/// A collector that takes OTLP by HTTP.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Spans {
+    /// The whole URL, as `http://collector:4318/v1/traces`.
+    #[serde(deserialize_with = "url")]
+    pub endpoint: Url,
+    /// By which the collector knows us.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, Secret>,
+    /// Of the calls whose caller does not say whether it keeps its spans, how many are told: 0 to 1.
+    #[serde(default = "all")]
+    pub ratio: f64,
 }
 
 /// `[archive]`: where the Parquet goes.
@@ -192,7 +209,7 @@ impl Default for Console {
 
 impl Default for Operation {
     fn default() -> Operation {
-        Operation { listen: loopback(7402), drain_seconds_max: 30 }
+        Operation { listen: loopback(7402), drain_seconds_max: 30, spans: None }
     }
 }
 
@@ -213,6 +230,10 @@ fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
 
 fn optional_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
     url(from).map(Some)
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 fn groups_claim() -> String {
@@ -258,6 +279,7 @@ impl Configuration {
             faults.push(error.to_string());
         }
         self.bus.check(&mut faults);
+        self.check_spans(&mut faults);
         #[cfg(feature = "ingress")]
         self.check_drain(&mut faults);
         if faults.is_empty() { Ok(()) } else { Err(anyhow!("{}", faults.join("; "))) }
@@ -277,6 +299,18 @@ impl Configuration {
             if !matches!(connection.upstream.scheme(), "http" | "https") || connection.upstream.host().is_none() {
                 faults.push(format!("connection \"{name}\": upstream must be an http:// or https:// URL"));
             }
+        }
+    }
+
+    fn check_spans(&self, faults: &mut Vec<String>) {
+        let Some(Spans { endpoint, ratio, .. }) = &self.operation.spans else { return };
+        if !matches!(endpoint.scheme(), "http" | "https") || endpoint.path() == "/" {
+            faults.push(format!(
+                "[operation] spans: \"{endpoint}\" must be the whole URL by http or https, as http://collector:4318/v1/traces"
+            ));
+        }
+        if !(0.0..=1.0).contains(ratio) {
+            faults.push(format!("[operation] spans: ratio = {ratio} must be between 0 and 1"));
         }
     }
 
@@ -346,6 +380,8 @@ mod tests {
         check("[[connection]]\nname = \"a/b\"\nupstream = \"ftp://x\"", &["a/b", "http://"]);
         check("[ingress]\nlisten = \"0.0.0.0:7400\"", &["development issuer", "identity"]);
         check("[console]\nlisten = \"[::]:7401\"", &["[console]", "127.0.0.1"]);
+        check("[operation]\nspans = { endpoint = \"http://collector:4318\" }", &["/v1/traces"]);
+        check("[operation]\nspans = { endpoint = \"http://c:1/v1/traces\", ratio = 2.0 }", &["ratio = 2", "0 and 1"]);
         check("[operation]\ndrain_seconds_max = 15", &["[ingress.limits] drain_seconds_max = 15", "= 15"]);
     }
 

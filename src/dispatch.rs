@@ -50,6 +50,10 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
         }
         Command::Config { what: argv::Config::Check { file } } => check(&place, file),
         Command::Keys { what } => keys(&place, &what),
+        Command::Health { ready } => {
+            let configuration = Configuration::find(&place, &data_path(&place)?).map_err(Failure::Usage)?;
+            crate::health::command(&configuration, ready).await
+        }
         #[cfg(feature = "all")]
         Command::Up => {
             let (data, configuration) = fresh(&place)?;
@@ -83,6 +87,11 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
         Command::Tail { group, format, exit } => {
             let (data, configuration) = existing(&place)?;
             crate::tail::command(&data, &configuration, group, format, exit).await
+        }
+        #[cfg(feature = "query")]
+        Command::Forget { group } => {
+            let (data, configuration) = existing(&place)?;
+            crate::forget::command(&data, &configuration, &group).await
         }
         #[cfg(feature = "all")]
         Command::Approvals { what } => {

@@ -14,6 +14,7 @@ mod configuration;
 mod data;
 mod dispatch;
 mod exit;
+mod health;
 mod kafka;
 mod keys;
 mod operation;
@@ -31,6 +32,8 @@ mod approvals;
 mod console;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "query")]
+mod forget;
 #[cfg(feature = "query")]
 mod reading;
 #[cfg(feature = "masker")]

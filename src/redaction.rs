@@ -38,6 +38,9 @@ pub fn load(redaction: &Redaction) -> Result<Redactor> {
 /// The rules in force: those of the configuration, loaded again whenever one of their files has changed.
 pub fn watched(redaction: &Redaction) -> Result<watch::Receiver<Arc<Redactor>>> {
     let (sender, receiver) = watch::channel(Arc::new(load(redaction)?));
+    for result in ["taken", "refused"] {
+        metrics::counter!("hansard_redaction_reloads_total", "result" => result).increment(0);
+    }
     if !redaction.rules.is_empty() {
         tokio::spawn(reload(redaction.clone(), sender));
     }

@@ -29,6 +29,14 @@ pub struct Start<'a> {
     readiness: Vec<(&'static str, Readiness)>,
 }
 
+/// Without ingress there are no more spans, which is no fault.
+#[cfg(feature = "ingress")]
+async fn exporting(exporter: spans::Exporter, stop: CancellationToken) -> Result<()> {
+    exporter.run(stop.clone()).await;
+    stop.cancelled().await;
+    Ok(())
+}
+
 /// What those take who answer callers or people.
 #[derive(Clone)]
 pub struct Desk {
@@ -44,20 +52,26 @@ impl<'a> Start<'a> {
     #[cfg(feature = "ingress")]
     pub fn ingress(&mut self, listener: TcpListener, desk: Desk) -> Result<()> {
         let config = wiring::ingress(self.configuration)?;
+        let (spans, exporter) = wiring::spans(self.configuration)?.unzip();
         let deps = ingress::Deps {
             recorder: desk.recorder,
             approvals: self.bus.reader(),
             authenticator: desk.authenticator,
             policy: watch::channel(policy::Policy::compile(&self.configuration.policy)?.into()).1,
             clock: self.clock.clone(),
+            spans,
             ready: self.waits("ingress"),
         };
         self.run("ingress", true, |stop| async move { Ok(ingress::run(listener, config, deps, stop).await?) });
+        if let Some(exporter) = exporter {
+            // It ends behind ingress. It records nothing, but those behind it do.
+            self.run("spans", true, |stop| exporting(exporter, stop));
+        }
         Ok(())
     }
 
     #[cfg(feature = "approver")]
-    pub async fn votes(&mut self, desk: Desk, stop: &CancellationToken) -> Result<Router> {
+    pub async fn votes(&mut self, desk: Desk, stop: &CancellationToken) -> Router {
         let deps = approver::Deps {
             recorder: desk.recorder,
             approvals: self.bus.reader(),
@@ -65,7 +79,7 @@ impl<'a> Start<'a> {
             clock: self.clock.clone(),
             ready: self.waits("approver"),
         };
-        Ok(approver::router(self.configuration.approver.clone(), deps, stop.clone()).await?)
+        approver::router(self.configuration.approver.clone(), deps, stop.clone()).await
     }
 
     #[cfg(feature = "query")]
@@ -77,7 +91,7 @@ impl<'a> Start<'a> {
             clock: self.clock.clone(),
             ready: self.waits("query"),
         };
-        let trail = query::Trail::open(self.configuration.query.clone(), deps).await?;
+        let trail = query::Trail::open(wiring::questions(self.configuration), deps).await?;
         Ok(query::router(trail, desk.authenticator).await)
     }
 

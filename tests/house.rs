@@ -12,7 +12,7 @@ use std::{
 const STAGES: [&str; 5] = ["ingress", "masker", "approver", "archiver", "query"];
 
 /// What each library may know of ours.
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 11] = [
     ("protocol", &["schemas"]),
     ("identity", &["schemas"]),
     ("policy", &["schemas"]),
@@ -22,6 +22,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("tlog", &[]),
     ("bus", &[]),
     ("pages", &[]),
+    ("spans", &[]),
     ("recorder", &["schemas", "bus", "envelope"]),
 ];
 

@@ -22,7 +22,8 @@ use url::Url;
 use crate::{
     Error,
     config::{Connection, Limits},
-    exchange::{Exchange, seconds},
+    exchange::{Exchange, TRACEPARENT, seconds},
+    measure,
     outlet::Outlet,
     route,
     stop::Stop,
@@ -98,6 +99,7 @@ pub(crate) async fn forward(
     body: Bytes,
 ) -> Result<Response<Incoming>, Stop> {
     let request = request(exchange, body)?;
+    measure::forwarded(exchange.connection_name());
     let patience = seconds(exchange.gate.limits.upstream_first_byte_seconds_max);
     let answer = exchange.gate.upstreams.0.request(request);
     let cut = exchange.gate.cut.clone();
@@ -118,6 +120,9 @@ fn request(exchange: &Exchange, body: Bytes) -> Result<Request<Full<Bytes>>, Sto
     *request.method_mut() = exchange.head.method.clone();
     *request.uri_mut() = uri(connection, exchange).ok_or_else(unroutable)?;
     *request.headers_mut() = outgoing(&exchange.head.headers, connection);
+    if let Some(tracing) = &exchange.tracing {
+        request.headers_mut().insert(TRACEPARENT, tracing.traceparent());
+    }
     Ok(request)
 }
 

@@ -22,6 +22,7 @@ mod relay;
 mod route;
 mod session;
 mod skipped;
+mod span;
 mod stop;
 mod tls;
 mod tools;
@@ -45,6 +46,8 @@ pub struct Deps {
     /// Replaced when the policy file changes; a call is decided by the one in force when it arrives.
     pub policy: watch::Receiver<Arc<policy::Policy>>,
     pub clock: Clock,
+    /// Where calls are told as spans; none where nobody wants them.
+    pub spans: Option<spans::Spans>,
     /// Why ingress takes no calls at the moment; `None` when it does.
     pub ready: watch::Sender<Option<String>>,
 }

@@ -86,6 +86,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
     if config.open_streams_max == 0 || config.stream_silence_seconds_max == 0 {
         return Err(Error("[masker] open_streams_max and stream_silence_seconds_max must be at least 1".to_owned()));
     }
+    outputs::begin_counting();
     let most = config.retry_milliseconds_max.max(RETRY_MILLISECONDS_MIN);
     let mut pause = RETRY_MILLISECONDS_MIN;
     let masker = Arc::new(row::Masker::new(deps.redactor, deps.opener, deps.identity_key));

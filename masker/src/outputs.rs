@@ -9,6 +9,30 @@ use crate::row::Row;
 /// Message header that says why a sealed frame is in quarantine.
 const REASON_HEADER: &str = "reason";
 
+/// All words for why a frame is withheld.
+const REASONS: [&str; 13] = [
+    "unlabelled",
+    "unknown_key",
+    "damaged",
+    "malformed",
+    "undecodable",
+    "mislabelled",
+    "not_text",
+    "too_deep",
+    "too_large",
+    "too_many",
+    "unsettled",
+    "budget",
+    "panic",
+];
+
+/// Shows what has not happened yet, so that the first time is seen as an increase.
+pub(crate) fn begin_counting() {
+    for reason in REASONS {
+        metrics::counter!("hansard_masker_withheld_total", "reason" => reason).increment(0);
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
     messages: Vec<Message>,

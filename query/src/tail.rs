@@ -42,6 +42,13 @@ pub(crate) struct PartitionTail {
     pub(crate) rest: Range<u64>,
 }
 
+impl Tails {
+    /// As many as are kept decoded.
+    pub(crate) fn rows(&self) -> usize {
+        self.partitions.iter().flat_map(|partition| &partition.batches).map(RecordBatch::num_rows).sum()
+    }
+}
+
 /// What to do about messages that are neither in a file nor in the log any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {

@@ -169,6 +169,7 @@ impl Site {
         let recorder = Recorder::new("gate".into(), epoch, sealer, bus.producer(), clock());
         let policy = Policy::compile(&policy::Config::default()).expect("a policy");
         let deps = ingress::Deps {
+            spans: None,
             recorder: Arc::new(recorder),
             approvals: bus.reader(),
             authenticator: self.authenticator(),

@@ -270,7 +270,7 @@ impl Relay {
         if !answered || exchange.trail.chunks_open() || is_listening(exchange) {
             record_end(exchange, end, outcome, self.status).await?;
         }
-        measure::called(exchange.connection_name(), outcome);
+        exchange.ends(outcome);
         match end {
             End::Clean | End::CallerLeft => {}
             End::Broken | End::Closing => outlet.break_off().await,

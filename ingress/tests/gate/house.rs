@@ -122,6 +122,7 @@ impl House {
         let (policy, policy_seen) = watch::channel(compiled(&setup.rules));
         let (ready, ready_seen) = watch::channel(Some("starting".to_owned()));
         let deps = Deps {
+            spans: None,
             recorder: Arc::new(recorder),
             approvals: bus.reader(),
             authenticator: authenticator(&issuer, &clock),

@@ -15,7 +15,7 @@ pub mod headers;
 mod trace;
 
 pub use answer::{Answer, ERROR_BYTES_MAX, answer, tool_digests};
-pub use trace::trace;
+pub use trace::{TraceParent, trace};
 
 /// Codes of our own, outside the range that JSON-RPC reserves.
 pub mod code {
