@@ -89,13 +89,14 @@ pub async fn each_role_alone_says_how_it_is(cluster: &Cluster) {
     let ca = cluster.ca();
     let section = Section { password: cluster.password(), ..Section::of(cluster, &ca, ADMINISTRATOR) };
     let (upstream, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
-    let place = section.place_with(&format!(
-        "[archive]\nurl = {:?}\n{HOLD}{}[[connection]]\nname = \"off\"\nupstream = \"http://{}/mcp\"\nrecord = \"off\"\n\
-         [operation]\nlisten = \"127.0.0.1:0\"\nspans = {{ endpoint = \"http://127.0.0.1:1/v1/traces\" }}\n",
+    let more = format!(
+        "[archive]\nurl = {:?}\n{HOLD}{}[[connection]]\nname = \"off\"\nupstream = \"http://{}/mcp\"\nrecord = \"off\"\n",
         folder.path().join("archive"),
         connection(upstream.address),
         upstream.address
-    ));
+    );
+    let spans = "operation.spans = { endpoint = \"http://127.0.0.1:1/v1/traces\" }\n";
+    let place = section.place_between(spans, &more);
     place.say(&["keys", "generate"]);
     let ada = place.token("ada", &["platform"]);
     let roles = ROLES.map(|role| Alone::start(&place, folder.path(), role));

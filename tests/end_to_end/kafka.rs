@@ -54,10 +54,15 @@ impl<'a> Section<'a> {
         self.place_with("")
     }
 
-    pub fn place_with(&self, more: &str) -> Place {
+    fn place_with(&self, more: &str) -> Place {
+        self.place_between("", more)
+    }
+
+    /// `keys` are those of the root, `more` comes behind.
+    pub fn place_between(&self, keys: &str, more: &str) -> Place {
         let Section { brokers, ca, user, password } = self;
         Place::new(&format!(
-            "[bus]\nkind = \"kafka\"\nbrokers = {brokers:?}\ntls = {{ ca = {ca:?} }}\n\
+            "{keys}[bus]\nkind = \"kafka\"\nbrokers = {brokers:?}\ntls = {{ ca = {ca:?} }}\n\
              sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"{user}\", password = \"{password}\" }}\n{more}"
         ))
     }
