@@ -187,12 +187,10 @@ impl Server {
             let _place = place;
             // Small answers are not to wait for a delayed acknowledgement; without it they only come later.
             let _ = stream.set_nodelay(true);
-            let Some(acceptor) = acceptor else { return converse(gate, calls, stream, peer.ip()).await };
-            let patience = seconds(gate.limits.header_read_seconds_max);
-            match timeout(patience, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => converse(gate, calls, stream, peer.ip()).await,
-                Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
-                Err(_) => debug!("a TLS handshake took too long"),
+            match acceptor {
+                None => converse(gate, calls, stream, peer.ip()).await,
+                // Apart, since it takes more memory, which a connection in the clear must not pay for.
+                Some(acceptor) => Box::pin(shake_hands(acceptor, gate, calls, stream, peer.ip())).await,
             }
         });
     }
@@ -213,6 +211,16 @@ impl Server {
         if timeout(CUT_GRACE, self.calls.wait()).await.is_err() {
             warn!("calls under way were abandoned when the time to drain was over");
         }
+    }
+}
+
+/// A connection by TLS, until either side ends it.
+async fn shake_hands(acceptor: TlsAcceptor, gate: Arc<Gate>, calls: TaskTracker, stream: TcpStream, source: IpAddr) {
+    let patience = seconds(gate.limits.header_read_seconds_max);
+    match timeout(patience, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => converse(gate, calls, stream, source).await,
+        Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+        Err(_) => debug!("a TLS handshake took too long"),
     }
 }
 
