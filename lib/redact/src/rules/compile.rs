@@ -30,7 +30,7 @@ pub(crate) struct Rules {
     pub(crate) finders: Vec<Finder>,
     /// How far before and behind its anchor a candidate is looked at, in bytes, unless its scan notes that it was farther.
     pub(crate) near: usize,
-    pub(crate) literals: Anchors<Target>,
+    pub(crate) literals: Anchors,
     /// What is tried at a run of digits, by the length of the run.
     pub(crate) runs: Runs,
     pub(crate) at_sign: Vec<usize>,

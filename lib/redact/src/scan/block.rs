@@ -1,0 +1,130 @@
+//! Sixty-four places of a text at a time: at which of them a literal, a run of digits or a sign may begin.
+//!
+//! Most places begin nothing. So each is judged by a few operations without a branch, which compilers turn into operations
+//! on many bytes at once, and only the places that are left are looked at one by one. It refuses to decide: what it marks
+//! may be nothing.
+
+use super::anchors::{Anchors, KEYWORD};
+
+pub(super) const BLOCK_BYTES: usize = 64;
+/// The bytes before and behind a block that decide about its first and last places.
+const BEFORE: usize = 1;
+const BEHIND: usize = 5;
+pub(super) const WINDOW_BYTES: usize = BEFORE + BLOCK_BYTES + BEHIND;
+
+/// A block and what stands around it; zeros beyond the ends of the text.
+pub(super) type Window = [u8; WINDOW_BYTES];
+
+/// A place where a run of digits begins, or a sign that may be part of an address. Literals have marks of their own.
+pub(super) const SHAPE: u8 = 1 << 7;
+
+/// What may begin at each place of a block.
+pub(super) struct Marks {
+    at: [u8; BLOCK_BYTES],
+    /// The places that have any mark, from the lowest bit on.
+    pub(super) places: u64,
+}
+
+/// The window of the block that begins at `base`; `room` is for those at the ends of the text.
+pub(super) fn window<'t>(text: &'t [u8], base: usize, room: &'t mut Window) -> &'t Window {
+    let inner = base.checked_sub(BEFORE).and_then(|from| text[from..].first_chunk());
+    inner.unwrap_or_else(|| {
+        let from = base.saturating_sub(BEFORE);
+        let kept = &text[from..text.len().min(base + BLOCK_BYTES + BEHIND)];
+        let gap = BEFORE - (base - from);
+        *room = [0; WINDOW_BYTES];
+        room[gap..gap + kept.len()].copy_from_slice(kept);
+        room
+    })
+}
+
+impl Marks {
+    pub(super) fn of(window: &Window, anchors: &Anchors) -> Marks {
+        let mut at = anchors.marks(part::<{ BLOCK_BYTES + 3 }>(window, BEFORE));
+        let at_distance = |distance: usize| part::<BLOCK_BYTES>(window, distance);
+        let [before, here, next, third, fifth] = [0, 1, 2, 4, 6].map(at_distance);
+        for (place, mark) in at.iter_mut().enumerate() {
+            let within_word = is_letter(before[place]) & is_letter(here[place]);
+            let shape = begins_shape([before[place], here[place], next[place], third[place], fifth[place]]);
+            *mark = (*mark & !(KEYWORD * u8::from(within_word))) | (SHAPE * u8::from(shape));
+        }
+        Marks { places: pack(&at), at }
+    }
+
+    /// The marks of one place.
+    pub(super) fn at(&self, place: usize) -> u8 {
+        self.at[place]
+    }
+}
+
+fn part<const LENGTH: usize>(window: &Window, from: usize) -> &[u8; LENGTH] {
+    window[from..].first_chunk().expect("the parts of a window are within it")
+}
+
+/// The first of some digits; `@`; `:` in a pair or between hexadecimal digits; and `-` and `.` between those where the
+/// groups of a hardware address go on. Told bytes: the one before, the one here, and the first, third and fifth behind.
+fn begins_shape([before, here, next, third, fifth]: [u8; 5]) -> bool {
+    let run = is_digit(here) & !is_digit(before);
+    let within = is_hexadecimal(before) & is_hexadecimal(next);
+    let colon = (here == b':') & (within | (next == b':'));
+    let hyphen = (here == b'-') & within & (third == b'-');
+    let dot = (here == b'.') & within & (fifth == b'.');
+    run | (here == b'@') | colon | hyphen | dot
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.wrapping_sub(b'0') < 10
+}
+
+fn is_letter(byte: u8) -> bool {
+    (byte | 0x20).wrapping_sub(b'a') < 26
+}
+
+fn is_hexadecimal(byte: u8) -> bool {
+    is_digit(byte) | ((byte | 0x20).wrapping_sub(b'a') < 6)
+}
+
+/// A bit for each byte that is not zero.
+fn pack(bytes: &[u8; BLOCK_BYTES]) -> u64 {
+    /// Brings the lowest bits of eight bytes together in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let flags = bytes.map(|byte| u8::from(byte != 0));
+    let (eights, _) = flags.as_chunks::<8>();
+    eights.iter().rev().fold(0, |bits, eight| bits << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Target;
+
+    /// The places that are marked, block by block.
+    fn marked(text: &[u8], anchors: &Anchors) -> Vec<usize> {
+        let mut places = Vec::new();
+        for base in (0..text.len()).step_by(BLOCK_BYTES) {
+            let mut room = [0; WINDOW_BYTES];
+            let marks = Marks::of(window(text, base, &mut room), anchors);
+            places.extend((0..BLOCK_BYTES).filter(|place| marks.places >> place & 1 == 1).map(|place| base + place));
+            (0..BLOCK_BYTES).for_each(|place| assert_eq!(marks.at(place) != 0, marks.places >> place & 1 == 1));
+        }
+        places
+    }
+
+    #[test]
+    fn shapes_are_marked_where_they_begin_wherever_they_stand() {
+        let anchors = Anchors::new(Vec::new());
+        let text = b"a12 3 @ x:y a:b :: 00-1b-44 a-b 001b.4411.3ab7 1.2";
+        let expected = [1, 4, 6, 13, 16, 19, 21, 22, 25, 32, 36, 37, 42, 45, 47, 49];
+        for gap in 0..150 {
+            let moved = [" ".repeat(gap).as_bytes(), text].concat();
+            let places: Vec<usize> = expected.iter().map(|place| place + gap).collect();
+            assert_eq!(marked(&moved, &anchors), places, "{gap}");
+        }
+    }
+
+    #[test]
+    fn keywords_are_marked_where_a_word_begins() {
+        let anchors = Anchors::new(vec![("tin".into(), Target::Keyword(0)), ("pin".into(), Target::Name)]);
+        assert_eq!(marked(b"tin testing spin tiN", &anchors), [0, 13, 17]);
+    }
+}
