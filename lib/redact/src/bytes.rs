@@ -50,6 +50,15 @@ pub(crate) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize 
     at + rest.iter().position(|byte| !wanted(*byte)).unwrap_or(rest.len())
 }
 
+/// The end of the run of digits that goes on at `at`.
+pub(crate) fn digits_end(text: &[u8], at: usize) -> usize {
+    let no_digit = |word: u64| {
+        let value = word ^ (ONES * 0x30);
+        (((value & !HIGH_BITS) + ONES * 0x76) | value) & HIGH_BITS
+    };
+    next(text, at, no_digit).map_or(text.len(), |end| end.min(text.len()))
+}
+
 /// The start of the run of `wanted` bytes that ends before `at`; at most `longest` bytes back.
 pub(crate) fn run_back(text: &[u8], at: usize, longest: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let floor = at.saturating_sub(longest);
@@ -163,6 +172,18 @@ mod tests {
         }
         assert_eq!(next_special("\u{80}\u{ff}\u{a2}!#[]\u{7f} ".as_bytes(), 0), None);
         assert_eq!(next_special(b"", 1), None);
+    }
+
+    #[test]
+    fn runs_of_digits_end_where_they_end() {
+        for end in 0..20 {
+            for other in 0..=u8::MAX {
+                let text = [&b"01234567890123456789"[..end], &[other], b"7"].concat();
+                let expected = if other.is_ascii_digit() { end + 2 } else { end };
+                assert_eq!(digits_end(&text, 0), expected, "{text:?}");
+            }
+        }
+        assert_eq!(digits_end(b"12", 2), 2);
     }
 
     #[test]

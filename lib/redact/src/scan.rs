@@ -8,12 +8,12 @@
 use std::ops::Range;
 
 use self::{
-    block::{BLOCK_BYTES, Marks, SHAPE},
+    block::{BLOCK_BYTES, Marks},
     candidate::is_keyword,
 };
 use crate::{
     Withheld,
-    bytes::run,
+    bytes::digits_end,
     detector, keyed,
     rules::{How, RuleId, Rules, Target},
     work::Work,
@@ -99,17 +99,12 @@ impl Scan<'_> {
         let mut room = [0; block::WINDOW_BYTES];
         for base in (from..to).step_by(BLOCK_BYTES) {
             let marks = Marks::of(block::window(text, base, &mut room), &rules.literals);
-            let mut places = marks.places & low_bits(to - base);
-            while places != 0 {
-                let place = places.trailing_zeros() as usize;
-                places &= places - 1;
-                let (at, mark) = (base + place, marks.at(place));
-                if mark & SHAPE != 0 {
-                    self.shape(at)?;
-                }
-                if mark & !SHAPE != 0 {
-                    self.literals(at)?;
-                }
+            let wanted = low_bits(to - base);
+            for place in bits(marks.shapes & wanted) {
+                self.shape(base + place)?;
+            }
+            for place in bits(marks.literals & wanted) {
+                self.literals(base + place)?;
             }
         }
         Ok(())
@@ -131,7 +126,8 @@ impl Scan<'_> {
         let rules = self.rules;
         match self.text[at] {
             b'@' => self.candidates(&rules.at_sign, at),
-            b':' => self.candidates(&rules.colon, at),
+            b':' if is_one_of_many(self.text, at) => self.candidates(&rules.colon, at),
+            b':' => Ok(()),
             b'-' => self.candidates(&rules.hyphen, at),
             b'.' => self.candidates(&rules.dot, at),
             _ => self.digits(at),
@@ -221,12 +217,13 @@ impl Scan<'_> {
     #[inline(never)]
     fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
-        let end = run(text, start + 1, |byte| byte.is_ascii_digit());
+        let end = digits_end(text, start + 1);
         // The run may also be the end of a number that begins before it.
         self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
         for way in rules.runs.ways(text, start..end) {
-            if start >= way.lead {
-                self.candidate(way.finder, start - way.lead)?;
+            let Some(at) = start.checked_sub(way.lead) else { continue };
+            if rules.finders[way.finder].may_begin(text, at) {
+                self.candidate(way.finder, at)?;
             }
         }
         Ok(())
@@ -236,4 +233,32 @@ impl Scan<'_> {
 /// The lowest bits of a word: as many as that, or all.
 fn low_bits(count: usize) -> u64 {
     if count < BLOCK_BYTES { (1 << count) - 1 } else { u64::MAX }
+}
+
+/// The places of the bits that are set, from the lowest on.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = word.trailing_zeros() as usize;
+        let any = word != 0;
+        word &= word.wrapping_sub(1);
+        any.then_some(place)
+    })
+}
+
+/// Fewest colons of an address that has no two together.
+const COLONS_MIN: usize = 4;
+/// Farthest from one to the next.
+const COLON_DISTANCE_MAX: usize = 5;
+
+/// A colon before another one, or the first of as many as an address has: the others lead to the same address.
+fn is_one_of_many(text: &[u8], mut at: usize) -> bool {
+    if text.get(at + 1) == Some(&b':') {
+        return true;
+    }
+    (1..COLONS_MIN).all(|_| {
+        let group = text.get(at + 2..text.len().min(at + 1 + COLON_DISTANCE_MAX)).unwrap_or_default();
+        let next = group.iter().position(|byte| *byte == b':');
+        at += next.map_or(0, |distance| distance + 2);
+        next.is_some()
+    })
 }

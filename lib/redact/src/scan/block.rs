@@ -9,20 +9,17 @@ use super::anchors::{Anchors, KEYWORD};
 pub(super) const BLOCK_BYTES: usize = 64;
 /// The bytes before and behind a block that decide about its first and last places.
 const BEFORE: usize = 1;
-const BEHIND: usize = 5;
+const BEHIND: usize = 6;
 pub(super) const WINDOW_BYTES: usize = BEFORE + BLOCK_BYTES + BEHIND;
 
 /// A block and what stands around it; zeros beyond the ends of the text.
 pub(super) type Window = [u8; WINDOW_BYTES];
 
-/// A place where a run of digits begins, or a sign that may be part of an address. Literals have marks of their own.
-pub(super) const SHAPE: u8 = 1 << 7;
-
-/// What may begin at each place of a block.
+/// The places of a block where something may begin, from the lowest bit on.
 pub(super) struct Marks {
-    at: [u8; BLOCK_BYTES],
-    /// The places that have any mark, from the lowest bit on.
-    pub(super) places: u64,
+    pub(super) literals: u64,
+    /// The first of some digits, or a sign that may be part of an address.
+    pub(super) shapes: u64,
 }
 
 /// The window of the block that begins at `base`; `room` is for those at the ends of the text.
@@ -40,20 +37,19 @@ pub(super) fn window<'t>(text: &'t [u8], base: usize, room: &'t mut Window) -> &
 
 impl Marks {
     pub(super) fn of(window: &Window, anchors: &Anchors) -> Marks {
-        let mut at = anchors.marks(part::<{ BLOCK_BYTES + 3 }>(window, BEFORE));
-        let at_distance = |distance: usize| part::<BLOCK_BYTES>(window, distance);
-        let [before, here, next, third, fifth] = [0, 1, 2, 4, 6].map(at_distance);
-        for (place, mark) in at.iter_mut().enumerate() {
+        let mut literals = anchors.marks(part::<{ BLOCK_BYTES + 3 }>(window, BEFORE));
+        let mut shapes = [0; BLOCK_BYTES];
+        let [before, here, second, third, fourth, fifth, sixth] =
+            [0, 1, 3, 4, 5, 6, 7].map(|distance| part::<BLOCK_BYTES>(window, distance));
+        let next = part::<BLOCK_BYTES>(window, 2);
+        for place in 0..BLOCK_BYTES {
+            // A keyword within a word is none.
             let within_word = is_letter(before[place]) & is_letter(here[place]);
-            let shape = begins_shape([before[place], here[place], next[place], third[place], fifth[place]]);
-            *mark = (*mark & !(KEYWORD * u8::from(within_word))) | (SHAPE * u8::from(shape));
+            literals[place] &= !(KEYWORD * u8::from(within_word));
+            let behind = [second, third, fourth, fifth, sixth].map(|behind| behind[place]);
+            shapes[place] = u8::from(begins_shape(before[place], here[place], next[place], behind));
         }
-        Marks { places: pack(&at), at }
-    }
-
-    /// The marks of one place.
-    pub(super) fn at(&self, place: usize) -> u8 {
-        self.at[place]
+        Marks { literals: pack(&literals), shapes: pack(&shapes) }
     }
 }
 
@@ -61,13 +57,14 @@ fn part<const LENGTH: usize>(window: &Window, from: usize) -> &[u8; LENGTH] {
     window[from..].first_chunk().expect("the parts of a window are within it")
 }
 
-/// The first of some digits; `@`; `:` in a pair or between hexadecimal digits; and `-` and `.` between those where the
-/// groups of a hardware address go on. Told bytes: the one before, the one here, and the first, third and fifth behind.
-fn begins_shape([before, here, next, third, fifth]: [u8; 5]) -> bool {
+/// The first of some digits; `@`; `:` in a pair, or between hexadecimal digits with another one near; and `-` and `.`
+/// between those where the groups of a hardware address go on.
+fn begins_shape(before: u8, here: u8, next: u8, [second, third, fourth, fifth, sixth]: [u8; 5]) -> bool {
     let run = is_digit(here) & !is_digit(before);
     let within = is_hexadecimal(before) & is_hexadecimal(next);
-    let colon = (here == b':') & (within | (next == b':'));
-    let hyphen = (here == b'-') & within & (third == b'-');
+    let near = (second == b':') | (third == b':') | (fourth == b':') | (fifth == b':');
+    let colon = (here == b':') & ((within & near) | (next == b':'));
+    let hyphen = (here == b'-') & within & (third == b'-') & (sixth == b'-');
     let dot = (here == b'.') & within & (fifth == b'.');
     run | (here == b'@') | colon | hyphen | dot
 }
@@ -104,8 +101,8 @@ mod tests {
         for base in (0..text.len()).step_by(BLOCK_BYTES) {
             let mut room = [0; WINDOW_BYTES];
             let marks = Marks::of(window(text, base, &mut room), anchors);
-            places.extend((0..BLOCK_BYTES).filter(|place| marks.places >> place & 1 == 1).map(|place| base + place));
-            (0..BLOCK_BYTES).for_each(|place| assert_eq!(marks.at(place) != 0, marks.places >> place & 1 == 1));
+            let marked = marks.literals | marks.shapes;
+            places.extend((0..BLOCK_BYTES).filter(|place| marked >> place & 1 == 1).map(|place| base + place));
         }
         places
     }
@@ -113,8 +110,8 @@ mod tests {
     #[test]
     fn shapes_are_marked_where_they_begin_wherever_they_stand() {
         let anchors = Anchors::new(Vec::new());
-        let text = b"a12 3 @ x:y a:b :: 00-1b-44 a-b 001b.4411.3ab7 1.2";
-        let expected = [1, 4, 6, 13, 16, 19, 21, 22, 25, 32, 36, 37, 42, 45, 47, 49];
+        let text = b"a12 3 @ x:y a:b :: 00-1b-44 a-b 001b.4411.3ab7 1.2 b:c:d 00-1b-44-11";
+        let expected = [1, 4, 6, 13, 16, 19, 22, 25, 32, 36, 37, 42, 45, 47, 49, 52, 57, 59, 60, 63, 66];
         for gap in 0..150 {
             let moved = [" ".repeat(gap).as_bytes(), text].concat();
             let places: Vec<usize> = expected.iter().map(|place| place + gap).collect();

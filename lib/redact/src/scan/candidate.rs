@@ -23,6 +23,15 @@ pub(crate) struct Outcome {
 }
 
 impl Finder {
+    /// Is it worth trying? Asked where many candidates are none.
+    #[inline]
+    pub(super) fn may_begin(&self, text: &[u8], at: usize) -> bool {
+        match &self.how {
+            How::Detector(_) => true,
+            How::Pattern(pattern) => pattern.prefix.allows(text, at),
+        }
+    }
+
     /// Tries the candidate at `at`; everything before `done` is looked at already.
     pub(crate) fn try_at(&self, text: &[u8], at: usize, done: usize) -> Outcome {
         let none = Outcome { hit: None, resume: at + 1, walked: 0, far: 0, refused: false };
