@@ -44,6 +44,24 @@ impl std::fmt::Debug for ByteSet {
     }
 }
 
+/// `BYTES` bytes of a text from `BEFORE` bytes before `at` on, with zeros beyond its ends; `room` is for those that have any.
+#[inline]
+pub(crate) fn window<'t, const BEFORE: usize, const BYTES: usize>(
+    text: &'t [u8],
+    at: usize,
+    room: &'t mut [u8; BYTES],
+) -> &'t [u8; BYTES] {
+    if let Some(inner) = at.checked_sub(BEFORE).and_then(|from| text[from..].first_chunk()) {
+        return inner;
+    }
+    let from = at.saturating_sub(BEFORE);
+    let gap = BEFORE - (at - from);
+    let kept = &text[from..text.len().min(at + BYTES - BEFORE)];
+    *room = [0; BYTES];
+    room[gap..gap + kept.len()].copy_from_slice(kept);
+    room
+}
+
 /// The end of the run of `wanted` bytes from `at` on.
 pub(crate) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();

@@ -8,12 +8,12 @@
 use std::ops::Range;
 
 use self::{
-    block::{BLOCK_BYTES, Marks},
+    block::{BEFORE, BLOCK_BYTES, Marks, WINDOW_BYTES},
     candidate::is_keyword,
 };
 use crate::{
     Withheld,
-    bytes::digits_end,
+    bytes::{digits_end, window},
     detector, keyed,
     rules::{How, RuleId, Rules, Target},
     work::Work,
@@ -96,9 +96,9 @@ impl Scan<'_> {
     /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
     fn anchors(&mut self, from: usize, to: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
-        let mut room = [0; block::WINDOW_BYTES];
+        let mut room = [0; WINDOW_BYTES];
         for base in (from..to).step_by(BLOCK_BYTES) {
-            let marks = Marks::of(block::window(text, base, &mut room), &rules.literals);
+            let marks = Marks::of(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), &rules.literals);
             let wanted = low_bits(to - base);
             for place in bits(marks.shapes & wanted) {
                 self.shape(base + place)?;
@@ -218,8 +218,10 @@ impl Scan<'_> {
     fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
         let end = digits_end(text, start + 1);
-        // The run may also be the end of a number that begins before it.
-        self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
+        if end - start > detector::REACH / 2 {
+            // The run may also be the end of a number that begins before it.
+            self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
+        }
         for way in rules.runs.ways(text, start..end) {
             let Some(at) = start.checked_sub(way.lead) else { continue };
             if rules.finders[way.finder].may_begin(text, at) {

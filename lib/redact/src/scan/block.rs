@@ -8,7 +8,7 @@ use super::anchors::{Anchors, KEYWORD};
 
 pub(super) const BLOCK_BYTES: usize = 64;
 /// The bytes before and behind a block that decide about its first and last places.
-const BEFORE: usize = 1;
+pub(super) const BEFORE: usize = 1;
 const BEHIND: usize = 6;
 pub(super) const WINDOW_BYTES: usize = BEFORE + BLOCK_BYTES + BEHIND;
 
@@ -20,19 +20,6 @@ pub(super) struct Marks {
     pub(super) literals: u64,
     /// The first of some digits, or a sign that may be part of an address.
     pub(super) shapes: u64,
-}
-
-/// The window of the block that begins at `base`; `room` is for those at the ends of the text.
-pub(super) fn window<'t>(text: &'t [u8], base: usize, room: &'t mut Window) -> &'t Window {
-    let inner = base.checked_sub(BEFORE).and_then(|from| text[from..].first_chunk());
-    inner.unwrap_or_else(|| {
-        let from = base.saturating_sub(BEFORE);
-        let kept = &text[from..text.len().min(base + BLOCK_BYTES + BEHIND)];
-        let gap = BEFORE - (base - from);
-        *room = [0; WINDOW_BYTES];
-        room[gap..gap + kept.len()].copy_from_slice(kept);
-        room
-    })
 }
 
 impl Marks {
@@ -93,14 +80,14 @@ fn pack(bytes: &[u8; BLOCK_BYTES]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Target;
+    use crate::{bytes::window, rules::Target};
 
     /// The places that are marked, block by block.
     fn marked(text: &[u8], anchors: &Anchors) -> Vec<usize> {
         let mut places = Vec::new();
         for base in (0..text.len()).step_by(BLOCK_BYTES) {
             let mut room = [0; WINDOW_BYTES];
-            let marks = Marks::of(window(text, base, &mut room), anchors);
+            let marks = Marks::of(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), anchors);
             let marked = marks.literals | marks.shapes;
             places.extend((0..BLOCK_BYTES).filter(|place| marked >> place & 1 == 1).map(|place| base + place));
         }

@@ -1,0 +1,224 @@
+//! Writing escapes flat: as many bytes of one class as they were long, so that every offset stays.
+//!
+//! Most texts are JSON in which no backslash follows another; in those the escapes of a block are written at once, without
+//! a branch for each. From the first pair on, runs of backslashes are read one by one, since what they say depends on how
+//! deep the strings around are. It refuses to parse.
+
+use memchr::{memchr, memrchr};
+
+use super::{NESTING_MAX, QUOTE_BASE};
+use crate::{
+    Withheld,
+    bytes::{next_quote_or_backslash, window},
+};
+
+const BLOCK_BYTES: usize = 64;
+/// A block, and the byte on either side of it.
+const WINDOW_BYTES: usize = BLOCK_BYTES + 2;
+
+/// How the text may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As nested, until an escape shows that the text is not canonical.
+    Tentative,
+    /// `\\n` in a string that is not nested is a backslash and an `n`.
+    Nested,
+    /// It is a newline all the same: of a log line that was put into a string.
+    Escaped,
+}
+
+/// What flattening found out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// There are escapes that have no flat form, so the rest was not looked at.
+    pub(super) unflat: bool,
+    /// A run of backslashes could be read in another way.
+    pub(super) ambiguous: bool,
+    /// Something was written otherwise than it stands in the text.
+    pub(super) changed: bool,
+}
+
+/// The flat form; without escapes there is none.
+pub(super) fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
+    let mut flat = Flat { text, reading, bytes: Vec::new(), depth: 0, seen: Seen::default() };
+    let Some(first) = memchr(b'\\', text) else { return Ok((flat.bytes, flat.seen)) };
+    flat.bytes.reserve_exact(text.len() + BLOCK_BYTES);
+    flat.bytes.extend_from_slice(&text[..first]);
+    let from = flat.single_escapes();
+    flat.bytes.truncate(from);
+    flat.bytes.extend_from_slice(&text[from..]);
+    if !flat.seen.unflat {
+        flat.nested_escapes(from)?;
+    }
+    Ok((flat.bytes, flat.seen))
+}
+
+struct Flat<'t> {
+    text: &'t [u8],
+    reading: Reading,
+    bytes: Vec<u8>,
+    /// The depth of the last quote says how deep the strings around are.
+    depth: usize,
+    seen: Seen,
+}
+
+/// One block without pairs of backslashes.
+struct Block {
+    flat: [u8; BLOCK_BYTES],
+    changed: bool,
+    /// There are such pairs after all.
+    paired: bool,
+    unflat: bool,
+}
+
+impl Flat<'_> {
+    /// Writes block by block, as long as no backslash follows another. Says up to where.
+    fn single_escapes(&mut self) -> usize {
+        let mut room = [0; WINDOW_BYTES];
+        while self.bytes.len() < self.text.len() {
+            let base = self.bytes.len();
+            let block = Block::of(window::<1, WINDOW_BYTES>(self.text, base, &mut room));
+            self.seen.unflat |= block.unflat && self.reading == Reading::Tentative;
+            if block.paired || self.seen.unflat {
+                // The letter of an escape may be the first byte of this block.
+                let from = base - usize::from(base > 0 && self.text[base - 1] == b'\\');
+                self.depth = depth_before(self.text, from);
+                return from;
+            }
+            self.seen.changed |= block.changed;
+            self.bytes.extend_from_slice(&block.flat);
+        }
+        self.text.len()
+    }
+
+    /// Writes the escapes from `from` on, run by run.
+    fn nested_escapes(&mut self, from: usize) -> Result<(), Withheld> {
+        let mut next = self.next_run(from);
+        while let Some(run) = next {
+            let end = run + self.text[run..].iter().take_while(|byte| **byte == b'\\').count();
+            self.escape(run, end)?;
+            if self.seen.unflat {
+                return Ok(());
+            }
+            next = self.next_run((end + 1).min(self.text.len()));
+        }
+        Ok(())
+    }
+
+    /// The next run of backslashes; quotes before it are noted.
+    fn next_run(&mut self, from: usize) -> Option<usize> {
+        let next = next_quote_or_backslash(self.text, from)?;
+        if self.text[next] == b'\\' {
+            return Some(next);
+        }
+        self.depth = 0;
+        memchr(b'\\', &self.text[next..]).map(|gap| next + gap)
+    }
+
+    /// A run of backslashes, and the letter at its end.
+    fn escape(&mut self, run: usize, end: usize) -> Result<(), Withheld> {
+        let (length, letter) = (end - run, self.text.get(end).copied().unwrap_or_default());
+        match letter {
+            b'"' => self.quote(end, length.trailing_ones() as usize),
+            b'n' | b'r' => self.space(end, length, b'\n'),
+            b't' | b'b' | b'f' => self.space(end, length, b'\t'),
+            b'u' | b'/' if self.reading == Reading::Tentative => {
+                self.seen.unflat = true;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn quote(&mut self, end: usize, level: usize) -> Result<(), Withheld> {
+        if level >= NESTING_MAX {
+            return Err(Withheld::TooDeep(NESTING_MAX));
+        }
+        self.depth = level;
+        if level > 0 {
+            self.write(end, (1 << level) - 1, QUOTE_BASE + level as u8);
+        }
+        Ok(())
+    }
+
+    fn space(&mut self, end: usize, length: usize, class: u8) -> Result<(), Withheld> {
+        let level = length.trailing_zeros() as usize;
+        let written = level <= self.depth || self.reading == Reading::Escaped;
+        self.seen.ambiguous |= !written;
+        if written && level < NESTING_MAX {
+            self.write(end, (1 << level).min(length), class);
+        }
+        Ok(())
+    }
+
+    /// Overwrites the letter at `end` and the backslashes before it that belong to it.
+    fn write(&mut self, end: usize, backslashes: usize, class: u8) {
+        self.seen.changed = true;
+        self.bytes[end - backslashes..=end].iter_mut().for_each(|byte| *byte = class);
+    }
+}
+
+impl Block {
+    fn of(window: &[u8; WINDOW_BYTES]) -> Block {
+        let (mut flat, mut changed, mut paired, mut unflat) = ([0; BLOCK_BYTES], 0, 0, 0);
+        for (written, three) in flat.iter_mut().zip(window.array_windows()) {
+            let [before, here, next] = *three;
+            let starts = here == b'\\';
+            let letter = if starts { next } else { here };
+            *written = if starts | (before == b'\\') { class(letter, here) } else { here };
+            changed |= *written ^ here;
+            paired |= u8::from(starts & (next == b'\\'));
+            unflat |= u8::from(starts & ((next == b'u') | (next == b'/')));
+        }
+        Block { flat, changed: changed != 0, paired: paired != 0, unflat: unflat != 0 }
+    }
+}
+
+/// What both bytes of an escape with this letter are written as.
+#[inline]
+fn class(letter: u8, here: u8) -> u8 {
+    let line = (letter == b'n') | (letter == b'r');
+    let tab = (letter == b't') | (letter == b'b') | (letter == b'f');
+    let space = if tab { b'\t' } else { here };
+    let space = if line { b'\n' } else { space };
+    if letter == b'"' { QUOTE_BASE + 1 } else { space }
+}
+
+/// How deep the last quote before `at` is, where no backslash follows another.
+fn depth_before(text: &[u8], at: usize) -> usize {
+    let quote = memrchr(b'"', &text[..at]);
+    quote.map_or(0, |quote| usize::from(quote > 0 && text[quote - 1] == b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Run by run from the start on.
+    fn slowly(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
+        let mut flat = Flat { text, reading, bytes: text.to_vec(), depth: 0, seen: Seen::default() };
+        flat.nested_escapes(0)?;
+        Ok((flat.bytes, flat.seen))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn blocks_say_what_runs_say(
+            pieces in prop::collection::vec("\\\\?[\"nrtbfxu/]|[ \"a]{0,40}|\\\\n|\\\\\"|\\\\{2,9}[\"nt]?", 0..24),
+            reading in prop::sample::select(vec![Reading::Tentative, Reading::Nested, Reading::Escaped]),
+        ) {
+            let text = pieces.concat();
+            let (fast, slow) = (flatten(text.as_bytes(), reading), slowly(text.as_bytes(), reading));
+            prop_assert_eq!(fast.is_err(), slow.is_err());
+            let (Ok((fast, seen)), Ok((slow, seen_slowly))) = (fast, slow) else { return Ok(()) };
+            prop_assert_eq!(seen.unflat, seen_slowly.unflat);
+            if !seen.unflat {
+                prop_assert_eq!(&seen, &seen_slowly);
+                prop_assert!(!text.contains('\\') || fast == slow, "{}", text);
+            }
+        }
+    }
+}
