@@ -13,6 +13,8 @@ use crate::{Withheld, rules::Target};
 pub(super) const LITERAL: u8 = 1;
 /// A keyword may: only where a word begins.
 pub(super) const KEYWORD: u8 = 2;
+/// A literal may that begins in upper case.
+pub(super) const UPPER: u8 = 4;
 
 const BEGINNINGS_BITS: u32 = 15;
 const BEGINNINGS: usize = 1 << BEGINNINGS_BITS;
@@ -21,7 +23,16 @@ const LITERAL_BYTES_MIN: usize = 3;
 /// What is compared of a literal at once.
 const HEAD_BYTES: usize = 8;
 /// The bit that tells a letter's case.
-const FOLD: u64 = u64::from_ne_bytes([0x20; HEAD_BYTES]);
+const CASE: u8 = 0x20;
+
+/// Something to search for, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) target: Target,
+    /// What it anchors begins with an upper case letter.
+    pub(crate) upper: bool,
+}
 
 pub(crate) struct Anchors {
     /// The kinds of literals that begin with three bytes, by their hash.
@@ -36,15 +47,21 @@ pub(crate) struct Anchors {
 struct Literal {
     bytes: Vec<u8>,
     target: Target,
+    kind: u8,
     /// The first bytes, folded, and which of them count.
     head: u64,
     counts: u64,
 }
 
 impl Literal {
-    fn new(bytes: Vec<u8>, target: Target) -> Literal {
+    fn new(Anchor { bytes, target, upper }: Anchor) -> Literal {
         let counts = u64::MAX >> (8 * HEAD_BYTES.saturating_sub(bytes.len()));
-        Literal { head: head(&bytes) & counts, counts, bytes, target }
+        let kind = match target {
+            Target::Keyword(_) => KEYWORD,
+            _ if upper => UPPER,
+            _ => LITERAL,
+        };
+        Literal { head: head(&bytes) & counts, counts, bytes, target, kind }
     }
 
     fn three(&self) -> usize {
@@ -59,15 +76,15 @@ impl Literal {
 }
 
 impl Anchors {
-    /// Literals are in lower case; what is given twice counts once.
-    pub(crate) fn new(given: Vec<(Vec<u8>, Target)>) -> Anchors {
-        let long = given.into_iter().filter(|(bytes, _)| bytes.len() >= LITERAL_BYTES_MIN);
-        let mut literals: Vec<Literal> = long.map(|(bytes, target)| Literal::new(bytes, target)).collect();
+    /// What is given twice counts once.
+    pub(crate) fn new(given: Vec<Anchor>) -> Anchors {
+        let long = given.into_iter().filter(|anchor| anchor.bytes.len() >= LITERAL_BYTES_MIN);
+        let mut literals: Vec<Literal> = long.map(Literal::new).collect();
         literals.sort_by(|one, other| (one.three(), &one.bytes).cmp(&(other.three(), &other.bytes)));
         literals.dedup_by(|one, other| one.bytes == other.bytes && one.target == other.target);
         let (mut beginnings, mut second) = (Box::new([0; BEGINNINGS]), Box::new([0; SECOND_WORDS]));
         for literal in &literals {
-            beginnings[literal.three()] |= if matches!(literal.target, Target::Keyword(_)) { KEYWORD } else { LITERAL };
+            beginnings[literal.three()] |= literal.kind;
             let four = |byte: u8| hash_four([literal.bytes[0], literal.bytes[1], literal.bytes[2], byte]);
             match literal.bytes.get(3) {
                 Some(byte) => set(&mut second, four(*byte)),
@@ -83,9 +100,9 @@ impl Anchors {
     /// The kinds of literals that may begin at each place of a block, which is told with the three bytes behind it.
     #[inline]
     pub(super) fn marks(&self, block: &[u8; BLOCK_BYTES + 3]) -> [u8; BLOCK_BYTES] {
-        let mut marks = [0; BLOCK_BYTES];
-        for (mark, four) in marks.iter_mut().zip(block.array_windows()) {
-            *mark = self.beginnings[hash(*four)];
+        let (folded, mut marks) = (block.map(|byte| byte | CASE), [0; BLOCK_BYTES]);
+        for (mark, four) in marks.iter_mut().zip(folded.array_windows()) {
+            *mark = self.beginnings[hash_folded(*four)];
         }
         marks
     }
@@ -121,7 +138,7 @@ fn head(text: &[u8]) -> u64 {
         eight[..text.len()].copy_from_slice(text);
         eight
     });
-    u64::from_le_bytes(eight) | FOLD
+    u64::from_le_bytes(eight.map(|byte| byte | CASE))
 }
 
 fn has(table: &[u64; SECOND_WORDS], hash: usize) -> bool {
@@ -135,13 +152,18 @@ fn set(table: &mut [u64; SECOND_WORDS], hash: usize) {
 /// The first three of these bytes, without their case.
 #[inline]
 fn hash(four: [u8; 4]) -> usize {
-    let folded = (u32::from_le_bytes(four) | 0x20_20_20) << 8;
-    (folded.wrapping_mul(0x9e37_79b1) >> (u32::BITS - BEGINNINGS_BITS)) as usize
+    hash_folded(four.map(|byte| byte | CASE))
+}
+
+/// The factor has no bit that the fourth byte could reach.
+#[inline]
+fn hash_folded(four: [u8; 4]) -> usize {
+    (u32::from_le_bytes(four).wrapping_mul(0x3779_b100) >> (u32::BITS - BEGINNINGS_BITS)) as usize
 }
 
 #[inline]
-fn hash_four(bytes: [u8; 4]) -> usize {
-    ((u32::from_le_bytes(bytes) | 0x20_20_20_20).wrapping_mul(0x85eb_ca6b) >> 16) as usize
+fn hash_four(four: [u8; 4]) -> usize {
+    (u32::from_le_bytes(four.map(|byte| byte | CASE)).wrapping_mul(0x85eb_ca6b) >> 16) as usize
 }
 
 impl fmt::Debug for Anchors {
@@ -157,7 +179,11 @@ mod tests {
     #[test]
     fn finds_each_literal_wherever_it_stands_in_any_case() {
         let listed = ["sk-", "sk-ant-", "pw=", "eyj", "account number"];
-        let numbered = listed.iter().enumerate().map(|(place, text)| ((*text).into(), Target::Finder(place)));
+        let numbered = listed.iter().enumerate().map(|(place, text)| Anchor {
+            bytes: (*text).into(),
+            target: Target::Finder(place),
+            upper: false,
+        });
         let anchors = Anchors::new(numbered.collect());
         let (text, mut found) = (b"xSK-ant-eyJ pw=PW Account Number eyJ", Vec::new());
         for at in 0..text.len() {

@@ -4,7 +4,7 @@
 //! on many bytes at once, and only the places that are left are looked at one by one. It refuses to decide: what it marks
 //! may be nothing.
 
-use super::anchors::{Anchors, KEYWORD};
+use super::anchors::{Anchors, KEYWORD, UPPER};
 
 pub(super) const BLOCK_BYTES: usize = 64;
 /// The bytes before and behind a block that decide about its first and last places.
@@ -32,7 +32,8 @@ impl Marks {
         for place in 0..BLOCK_BYTES {
             // A keyword within a word is none.
             let within_word = is_letter(before[place]) & is_letter(here[place]);
-            literals[place] &= !(KEYWORD * u8::from(within_word));
+            let barred = (KEYWORD * u8::from(within_word)) | (UPPER * u8::from(!is_upper(here[place])));
+            literals[place] &= !barred;
             let behind = [second, third, fourth, fifth, sixth].map(|behind| behind[place]);
             shapes[place] = u8::from(begins_shape(before[place], here[place], next[place], behind));
         }
@@ -64,6 +65,10 @@ fn is_letter(byte: u8) -> bool {
     (byte | 0x20).wrapping_sub(b'a') < 26
 }
 
+fn is_upper(byte: u8) -> bool {
+    byte.wrapping_sub(b'A') < 26
+}
+
 fn is_hexadecimal(byte: u8) -> bool {
     is_digit(byte) | ((byte | 0x20).wrapping_sub(b'a') < 6)
 }
@@ -80,7 +85,7 @@ fn pack(bytes: &[u8; BLOCK_BYTES]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{bytes::window, rules::Target};
+    use crate::{bytes::window, rules::Target, scan::anchors::Anchor};
 
     /// The places that are marked, block by block.
     fn marked(text: &[u8], anchors: &Anchors) -> Vec<usize> {
@@ -107,8 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn keywords_are_marked_where_a_word_begins() {
-        let anchors = Anchors::new(vec![("tin".into(), Target::Keyword(0)), ("pin".into(), Target::Name)]);
-        assert_eq!(marked(b"tin testing spin tiN", &anchors), [0, 13, 17]);
+    fn kinds_of_literals_are_marked_where_they_may_begin() {
+        let anchor = |bytes: &str, target, upper| Anchor { bytes: bytes.into(), target, upper };
+        let anchors = Anchors::new(vec![
+            anchor("tin", Target::Keyword(0), false),
+            anchor("pin", Target::Name, false),
+            anchor("age-", Target::Finder(0), true),
+        ]);
+        assert_eq!(marked(b"tin testing spin tiN age- AGe", &anchors), [0, 13, 17, 26]);
     }
 }

@@ -9,7 +9,7 @@ use memchr::{memchr, memrchr};
 use super::{NESTING_MAX, QUOTE_BASE};
 use crate::{
     Withheld,
-    bytes::{next_quote_or_backslash, window},
+    bytes::{before, next_quote_or_backslash, window},
 };
 
 const BLOCK_BYTES: usize = 64;
@@ -75,20 +75,28 @@ impl Flat<'_> {
     /// Writes block by block, as long as no backslash follows another. Says up to where.
     fn single_escapes(&mut self) -> usize {
         let mut room = [0; WINDOW_BYTES];
-        while self.bytes.len() < self.text.len() {
-            let base = self.bytes.len();
+        while let Some(base) = self.next_block() {
+            self.bytes.extend_from_slice(&self.text[self.bytes.len()..base]);
             let block = Block::of(window::<1, WINDOW_BYTES>(self.text, base, &mut room));
             self.seen.unflat |= block.unflat && self.reading == Reading::Tentative;
             if block.paired || self.seen.unflat {
                 // The letter of an escape may be the first byte of this block.
-                let from = base - usize::from(base > 0 && self.text[base - 1] == b'\\');
+                let from = base - usize::from(before(self.text, base) == Some(b'\\'));
                 self.depth = depth_before(self.text, from);
                 return from;
             }
             self.seen.changed |= block.changed;
             self.bytes.extend_from_slice(&block.flat);
         }
-        self.text.len()
+        self.bytes.len().min(self.text.len())
+    }
+
+    /// Where the next block begins: at a backslash, or at the letter of one that ended the last block.
+    fn next_block(&self) -> Option<usize> {
+        let written = self.bytes.len();
+        let rest = self.text.get(written..)?;
+        let cut = before(self.text, written) == Some(b'\\') && !rest.is_empty();
+        if cut { Some(written) } else { memchr(b'\\', rest).map(|gap| written + gap) }
     }
 
     /// Writes the escapes from `from` on, run by run.
@@ -162,10 +170,10 @@ impl Block {
     fn of(window: &[u8; WINDOW_BYTES]) -> Block {
         let (mut flat, mut changed, mut paired, mut unflat) = ([0; BLOCK_BYTES], 0, 0, 0);
         for (written, three) in flat.iter_mut().zip(window.array_windows()) {
-            let [before, here, next] = *three;
+            let [last, here, next] = *three;
             let starts = here == b'\\';
             let letter = if starts { next } else { here };
-            *written = if starts | (before == b'\\') { class(letter, here) } else { here };
+            *written = if starts | (last == b'\\') { class(letter, here) } else { here };
             changed |= *written ^ here;
             paired |= u8::from(starts & (next == b'\\'));
             unflat |= u8::from(starts & ((next == b'u') | (next == b'/')));
