@@ -9,6 +9,16 @@ impl ByteSet {
         ByteSet([false; 256])
     }
 
+    pub(crate) fn all() -> ByteSet {
+        ByteSet([true; 256])
+    }
+
+    pub(crate) fn of(has: impl Fn(u8) -> bool) -> ByteSet {
+        let mut set = ByteSet::none();
+        (0..=u8::MAX).for_each(|byte| set.0[usize::from(byte)] = has(byte));
+        set
+    }
+
     /// None when a range runs backwards.
     pub(crate) fn parse(text: &str) -> Option<ByteSet> {
         let (bytes, mut set, mut at) = (text.as_bytes(), ByteSet::none(), 0);
@@ -32,6 +42,7 @@ impl ByteSet {
         (first..=last).for_each(|byte| self.0[usize::from(byte)] = true);
     }
 
+    #[inline]
     pub(crate) fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte)]
     }

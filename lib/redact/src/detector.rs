@@ -1,6 +1,8 @@
 //! Values that no pattern describes well: each has linear code of its own, which looks at a bounded window around its
 //! candidate. It refuses to hold what a bounded pattern can say.
 
+use crate::bytes::is_word;
+
 pub(crate) mod card;
 pub(crate) mod email;
 pub(crate) mod hardware;
@@ -67,6 +69,12 @@ impl Sides {
 
     const fn apart(shortest: usize, longest: usize, not_before: &'static [u8], first: &'static [u8]) -> Sides {
         Sides { apart: true, not_before, first, ..Sides::any(shortest, longest) }
+    }
+
+    /// May this byte stand before the run?
+    pub(crate) fn may_lead(&self, byte: u8) -> bool {
+        let barred = (self.apart && is_word(byte)) || self.not_before.contains(&byte);
+        !barred && (self.before.is_empty() || self.before.contains(&byte))
     }
 
     const fn before(self, behind: &'static [u8], beyond: &'static [u8]) -> Sides {

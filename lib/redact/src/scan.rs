@@ -60,6 +60,8 @@ pub(crate) struct Trail {
     pub(crate) whole: bool,
 }
 
+/// Runs of more digits may be looked at from afar.
+const LONG_RUN: usize = detector::REACH / 2;
 /// What one candidate costs of the work budget, in bytes.
 const CANDIDATE_COST: usize = 16;
 
@@ -98,7 +100,7 @@ impl Scan<'_> {
         let (rules, text) = (self.rules, self.text);
         let mut room = [0; WINDOW_BYTES];
         for base in (from..to).step_by(BLOCK_BYTES) {
-            let marks = Marks::of(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), &rules.literals);
+            let marks = Marks::of(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), rules);
             let wanted = low_bits(to - base);
             for place in bits(marks.shapes & wanted) {
                 self.shape(base + place)?;
@@ -218,7 +220,7 @@ impl Scan<'_> {
     fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
         let end = digits_end(text, start + 1);
-        if end - start > detector::REACH / 2 {
+        if end - start > LONG_RUN {
             // The run may also be the end of a number that begins before it.
             self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
         }

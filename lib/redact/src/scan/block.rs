@@ -5,10 +5,11 @@
 //! may be nothing.
 
 use super::anchors::{Anchors, KEYWORD, UPPER};
+use crate::rules::Rules;
 
 pub(super) const BLOCK_BYTES: usize = 64;
 /// The bytes before and behind a block that decide about its first and last places.
-pub(super) const BEFORE: usize = 1;
+pub(super) const BEFORE: usize = 2;
 const BEHIND: usize = 6;
 pub(super) const WINDOW_BYTES: usize = BEFORE + BLOCK_BYTES + BEHIND;
 
@@ -23,19 +24,25 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub(super) fn of(window: &Window, anchors: &Anchors) -> Marks {
+    #[inline]
+    pub(super) fn of(window: &Window, rules: &Rules) -> Marks {
+        Marks::with(window, &rules.literals, rules.runs.within_hashes)
+    }
+
+    fn with(window: &Window, anchors: &Anchors, within_hashes: bool) -> Marks {
         let mut literals = anchors.marks(part::<{ BLOCK_BYTES + 3 }>(window, BEFORE));
         let mut shapes = [0; BLOCK_BYTES];
-        let [before, here, second, third, fourth, fifth, sixth] =
-            [0, 1, 3, 4, 5, 6, 7].map(|distance| part::<BLOCK_BYTES>(window, distance));
-        let next = part::<BLOCK_BYTES>(window, 2);
+        let [second_before, before, here, next, second, third, fourth, fifth, sixth] =
+            [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|distance| part::<BLOCK_BYTES>(window, distance));
         for place in 0..BLOCK_BYTES {
             // A keyword within a word is none.
             let within_word = is_letter(before[place]) & is_letter(here[place]);
             let barred = (KEYWORD * u8::from(within_word)) | (UPPER * u8::from(!is_upper(here[place])));
             literals[place] &= !barred;
+            let hash = is_digit(second_before[place]) & (before[place].wrapping_sub(b'a') < 6) & !within_hashes;
+            let run = is_digit(here[place]) & !is_digit(before[place]) & !hash;
             let behind = [second, third, fourth, fifth, sixth].map(|behind| behind[place]);
-            shapes[place] = u8::from(begins_shape(before[place], here[place], next[place], behind));
+            shapes[place] = u8::from(run | is_sign(before[place], here[place], next[place], behind));
         }
         Marks { literals: pack(&literals), shapes: pack(&shapes) }
     }
@@ -45,16 +52,15 @@ fn part<const LENGTH: usize>(window: &Window, from: usize) -> &[u8; LENGTH] {
     window[from..].first_chunk().expect("the parts of a window are within it")
 }
 
-/// The first of some digits; `@`; `:` in a pair, or between hexadecimal digits with another one near; and `-` and `.`
-/// between those where the groups of a hardware address go on.
-fn begins_shape(before: u8, here: u8, next: u8, [second, third, fourth, fifth, sixth]: [u8; 5]) -> bool {
-    let run = is_digit(here) & !is_digit(before);
+/// `@`; `:` in a pair, or between hexadecimal digits with another one near; and `-` and `.` between those where the groups
+/// of a hardware address go on.
+fn is_sign(before: u8, here: u8, next: u8, [second, third, fourth, fifth, sixth]: [u8; 5]) -> bool {
     let within = is_hexadecimal(before) & is_hexadecimal(next);
     let near = (second == b':') | (third == b':') | (fourth == b':') | (fifth == b':');
     let colon = (here == b':') & ((within & near) | (next == b':'));
     let hyphen = (here == b'-') & within & (third == b'-') & (sixth == b'-');
     let dot = (here == b'.') & within & (fifth == b'.');
-    run | (here == b'@') | colon | hyphen | dot
+    (here == b'@') | colon | hyphen | dot
 }
 
 fn is_digit(byte: u8) -> bool {
@@ -92,7 +98,7 @@ mod tests {
         let mut places = Vec::new();
         for base in (0..text.len()).step_by(BLOCK_BYTES) {
             let mut room = [0; WINDOW_BYTES];
-            let marks = Marks::of(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), anchors);
+            let marks = Marks::with(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), anchors, false);
             let marked = marks.literals | marks.shapes;
             places.extend((0..BLOCK_BYTES).filter(|place| marked >> place & 1 == 1).map(|place| base + place));
         }
@@ -102,8 +108,8 @@ mod tests {
     #[test]
     fn shapes_are_marked_where_they_begin_wherever_they_stand() {
         let anchors = Anchors::new(Vec::new());
-        let text = b"a12 3 @ x:y a:b :: 00-1b-44 a-b 001b.4411.3ab7 1.2 b:c:d 00-1b-44-11";
-        let expected = [1, 4, 6, 13, 16, 19, 22, 25, 32, 36, 37, 42, 45, 47, 49, 52, 57, 59, 60, 63, 66];
+        let text = b"a12 3 @ x:y a:b :: 00-1b-44 a-b 001b.4411.3ab7 1.2 b:c:d 00-1b-44-11 3f9x9";
+        let expected = [1, 4, 6, 13, 16, 19, 22, 25, 32, 36, 37, 42, 45, 47, 49, 52, 57, 59, 60, 63, 66, 69, 73];
         for gap in 0..150 {
             let moved = [" ".repeat(gap).as_bytes(), text].concat();
             let places: Vec<usize> = expected.iter().map(|place| place + gap).collect();

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    bytes::{ByteSet, after_escape, before, is_word},
+    bytes::{ByteSet, after_escape, before},
     detector::Sides,
     rules::compile::Pattern,
 };
@@ -34,30 +34,42 @@ struct Length {
 
 const PLACES: usize = 4;
 
-pub(crate) struct Runs(Vec<Length>);
+/// Which bytes a way allows: at the second place before the run, and at those four.
+struct Around {
+    second_before: ByteSet,
+    places: [ByteSet; PLACES],
+}
+
+pub(crate) struct Runs {
+    lengths: Vec<Length>,
+    /// Something may be at a run behind a digit and one of `a` to `f`: otherwise digits within hashes are passed over.
+    pub(crate) within_hashes: bool,
+}
 
 impl Default for Runs {
     fn default() -> Runs {
-        Runs(vec![Length { ways: Vec::new(), allowed: [[0; 256]; PLACES] }; RUN_MAX + 1])
+        let length = Length { ways: Vec::new(), allowed: [[0; 256]; PLACES] };
+        Runs { lengths: vec![length; RUN_MAX + 1], within_hashes: false }
     }
 }
 
 impl Runs {
     pub(crate) fn add_detector(&mut self, finder: usize, ways: &[Sides]) {
         for sides in ways {
+            let listed = |bytes: &[u8]| ByteSet::of(|byte| bytes.is_empty() || bytes.contains(&byte));
+            let around = Around {
+                second_before: ByteSet::all(),
+                places: [
+                    ByteSet::of(|byte| sides.may_lead(byte)),
+                    listed(sides.first),
+                    listed(sides.behind),
+                    ByteSet::of(|byte| {
+                        sides.behind.is_empty() || byte.is_ascii_digit() || sides.beyond.contains(&byte)
+                    }),
+                ],
+            };
             for length in sides.lengths.0..=sides.lengths.1 {
-                let way = Way { finder, lead: 0 };
-                let digit = |byte: u8| byte.is_ascii_digit();
-                let allows = |bytes: &[u8], byte: u8| bytes.is_empty() || bytes.contains(&byte);
-                let barred = |byte: u8| {
-                    (sides.apart && is_word(byte)) || sides.not_before.contains(&byte) || !allows(sides.before, byte)
-                };
-                self.add(length, way, |place, byte| match place {
-                    0 => !barred(byte),
-                    1 => allows(sides.first, byte),
-                    2 => allows(sides.behind, byte),
-                    _ => sides.behind.is_empty() || digit(byte) || sides.beyond.contains(&byte),
-                });
+                self.add(length, Way { finder, lead: 0 }, &around);
             }
         }
     }
@@ -70,32 +82,32 @@ impl Runs {
         pattern: &Pattern,
         (left, next): (Option<&ByteSet>, Option<&ByteSet>),
     ) {
+        // Counted backwards from the run: within the match, just before it, or farther.
+        let before = |distance: usize| match lead.checked_sub(distance) {
+            Some(place) => pattern.prefix.at(place),
+            None if distance > lead + 1 => ByteSet::all(),
+            None => ByteSet::of(|byte| !left.is_some_and(|left| left.has(byte))),
+        };
         for length in lengths.iter().map(|length| usize::from(*length).min(RUN_MAX)) {
-            let first = lead.checked_sub(1).map(|place| pattern.prefix.at(place));
-            let [digit, behind, beyond] = [0, length, length + 1].map(|place| pattern.prefix.at(lead + place));
-            let may_lead = |byte: u8| match &first {
-                Some(set) => set.has(byte),
-                None => !left.is_some_and(|left| left.has(byte)),
-            };
-            self.add(length, Way { finder, lead }, |place, byte| match place {
-                0 => may_lead(byte),
-                1 => digit.has(byte),
-                2 => behind.has(byte) && next.is_none_or(|next| next.has(byte)),
-                _ => beyond.has(byte),
-            });
+            let [first, behind, beyond] = [0, length, length + 1].map(|place| pattern.prefix.at(lead + place));
+            let behind = ByteSet::of(|byte| behind.has(byte) && next.is_none_or(|next| next.has(byte)));
+            let around = Around { second_before: before(2), places: [before(1), first, behind, beyond] };
+            self.add(length, Way { finder, lead }, &around);
         }
     }
 
-    fn add(&mut self, length: usize, way: Way, allows: impl Fn(usize, u8) -> bool) {
-        let of_length = &mut self.0[length];
+    fn add(&mut self, length: usize, way: Way, around: &Around) {
+        let digit = (b'0'..=b'9').any(|byte| around.second_before.has(byte));
+        self.within_hashes |= digit && (b'a'..=b'f').any(|byte| around.places[0].has(byte));
+        let of_length = &mut self.lengths[length];
         let bit = of_length.ways.len();
         of_length.ways.push(way);
         if bit >= TOLD_MAX {
             return;
         }
-        for (place, allowed) in of_length.allowed.iter_mut().enumerate() {
-            for byte in 0..=u8::MAX {
-                allowed[usize::from(byte)] |= u64::from(allows(place, byte)) << bit;
+        for (allowed, set) in of_length.allowed.iter_mut().zip(&around.places) {
+            for byte in (0..=u8::MAX).filter(|byte| set.has(*byte)) {
+                allowed[usize::from(byte)] |= 1 << bit;
             }
         }
     }
@@ -103,7 +115,7 @@ impl Runs {
     /// What may be at this run, from left to right.
     #[inline]
     pub(crate) fn ways(&self, text: &[u8], run: Range<usize>) -> Ways<'_> {
-        let Length { ways, allowed } = &self.0[run.len().min(RUN_MAX)];
+        let Length { ways, allowed } = &self.lengths[run.len().min(RUN_MAX)];
         let at = |place: usize| usize::from(text.get(place).copied().unwrap_or_default());
         let mut told = allowed[1][at(run.start)] & allowed[2][at(run.end)] & allowed[3][at(run.end + 1)];
         // After a written escape, the letter before is none.
@@ -139,6 +151,6 @@ impl Iterator for Ways<'_> {
 
 impl std::fmt::Debug for Runs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|length| length.ways.len())).finish()
+        f.debug_list().entries(self.lengths.iter().map(|length| length.ways.len())).finish()
     }
 }

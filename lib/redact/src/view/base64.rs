@@ -18,32 +18,23 @@ const WORD_BYTES: usize = 8;
 
 /// The runs of a text that decode to text: where they are, and what they say.
 pub(crate) fn runs(text: &[u8]) -> Vec<(usize, usize, Vec<u8>)> {
-    let (mut found, mut done) = (Vec::new(), 0);
-    for start in long_words(text) {
-        if start < done {
-            continue;
-        }
-        let from = run_back(text, start, start - done, is_digit);
-        done = run(text, start, is_digit);
-        if (RUN_MIN..=RUN_MAX).contains(&(done - from)) {
-            found.extend(decode(&text[from..done]).map(|plain| (from, done, plain)));
+    let (mut found, mut done, mut last) = (Vec::new(), 0, 0);
+    for (block, bytes) in text.chunks(BLOCK_BYTES).enumerate() {
+        // Any run that is long enough holds two aligned words in a row; of each pair the second is told.
+        let words = digit_words(bytes);
+        let mut seconds = (words << 1 | last) & words;
+        last = words >> (BLOCK_BYTES / WORD_BYTES - 1);
+        while seconds != 0 {
+            let word = block * BLOCK_BYTES + seconds.trailing_zeros() as usize * WORD_BYTES;
+            seconds &= seconds - 1;
+            if word >= done {
+                let start = run_back(text, word, word - done, is_digit);
+                done = run(text, word, is_digit);
+                found.extend(decode(&text[start..done]).map(|plain| (start, done, plain)));
+            }
         }
     }
     found
-}
-
-/// Where two aligned words in a row begin that are all digits: any run that is long enough holds such a pair.
-fn long_words(text: &[u8]) -> impl Iterator<Item = usize> {
-    let mut before = false;
-    let blocks = text.chunks(BLOCK_BYTES).enumerate();
-    blocks.flat_map(move |(block, bytes)| {
-        let words = digit_words(bytes);
-        let pairs = (words << 1 | u8::from(before)) & words;
-        before = words >> (BLOCK_BYTES / WORD_BYTES - 1) & 1 == 1;
-        // The second word of a pair is told; the first may stand in the block before.
-        let second = move |word: usize| (pairs >> word & 1 == 1).then(|| block * BLOCK_BYTES + word * WORD_BYTES);
-        if pairs == 0 { 0..0 } else { 0..BLOCK_BYTES / WORD_BYTES }.filter_map(second)
-    })
 }
 
 /// A bit for each whole word of a block that is all digits.
@@ -65,7 +56,8 @@ fn digit_words(block: &[u8]) -> u8 {
 }
 
 fn decode(run: &[u8]) -> Option<Vec<u8>> {
-    may_be_text(&run[..PROBE]).then(|| bytes_of(run)).filter(|plain| is_text(plain))
+    let fits = (RUN_MIN..=RUN_MAX).contains(&run.len());
+    (fits && may_be_text(&run[..PROBE])).then(|| bytes_of(run)).filter(|plain| is_text(plain))
 }
 
 /// Words, paths and hashes decode to noise: nearly all are refused by their first bytes.

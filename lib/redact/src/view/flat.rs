@@ -1,7 +1,7 @@
 //! Writing escapes flat: as many bytes of one class as they were long, so that every offset stays.
 //!
 //! Most texts are JSON in which no backslash follows another; in those the escapes of a block are written at once, without
-//! a branch for each. From the first pair on, runs of backslashes are read one by one, since what they say depends on how
+//! a branch for each. In blocks with such pairs, runs of backslashes are read one by one, since what they say depends on how
 //! deep the strings around are. It refuses to parse.
 
 use memchr::{memchr, memrchr};
@@ -9,7 +9,7 @@ use memchr::{memchr, memrchr};
 use super::{NESTING_MAX, QUOTE_BASE};
 use crate::{
     Withheld,
-    bytes::{before, next_quote_or_backslash, window},
+    bytes::{before, window},
 };
 
 const BLOCK_BYTES: usize = 64;
@@ -40,15 +40,10 @@ pub(super) struct Seen {
 
 /// The flat form; without escapes there is none.
 pub(super) fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
-    let mut flat = Flat { text, reading, bytes: Vec::new(), depth: 0, seen: Seen::default() };
-    let Some(first) = memchr(b'\\', text) else { return Ok((flat.bytes, flat.seen)) };
-    flat.bytes.reserve_exact(text.len() + BLOCK_BYTES);
-    flat.bytes.extend_from_slice(&text[..first]);
-    let from = flat.single_escapes();
-    flat.bytes.truncate(from);
-    flat.bytes.extend_from_slice(&text[from..]);
-    if !flat.seen.unflat {
-        flat.nested_escapes(from)?;
+    let mut flat = Flat::new(text, reading);
+    if memchr(b'\\', text).is_some() {
+        flat.bytes.reserve_exact(text.len() + BLOCK_BYTES);
+        flat.blocks()?;
     }
     Ok((flat.bytes, flat.seen))
 }
@@ -56,39 +51,50 @@ pub(super) fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), 
 struct Flat<'t> {
     text: &'t [u8],
     reading: Reading,
+    /// What is written so far.
     bytes: Vec<u8>,
-    /// The depth of the last quote says how deep the strings around are.
+    /// The depth of the last quote before `known`: it says how deep the strings around are.
     depth: usize,
+    known: usize,
     seen: Seen,
 }
 
-/// One block without pairs of backslashes.
+/// One block, each of its escapes read as one backslash and its letter.
 struct Block {
     flat: [u8; BLOCK_BYTES],
     changed: bool,
-    /// There are such pairs after all.
+    /// A backslash follows another, so that they may be read otherwise.
     paired: bool,
     unflat: bool,
 }
 
-impl Flat<'_> {
-    /// Writes block by block, as long as no backslash follows another. Says up to where.
-    fn single_escapes(&mut self) -> usize {
+impl<'t> Flat<'t> {
+    fn new(text: &'t [u8], reading: Reading) -> Flat<'t> {
+        Flat { text, reading, bytes: Vec::new(), depth: 0, known: 0, seen: Seen::default() }
+    }
+
+    fn blocks(&mut self) -> Result<(), Withheld> {
         let mut room = [0; WINDOW_BYTES];
         while let Some(base) = self.next_block() {
             self.bytes.extend_from_slice(&self.text[self.bytes.len()..base]);
             let block = Block::of(window::<1, WINDOW_BYTES>(self.text, base, &mut room));
-            self.seen.unflat |= block.unflat && self.reading == Reading::Tentative;
-            if block.paired || self.seen.unflat {
+            if block.paired || block.unflat {
                 // The letter of an escape may be the first byte of this block.
                 let from = base - usize::from(before(self.text, base) == Some(b'\\'));
-                self.depth = depth_before(self.text, from);
-                return from;
+                self.bytes.truncate(from);
+                self.runs(self.text.len().min(base + BLOCK_BYTES))?;
+            } else {
+                self.seen.changed |= block.changed;
+                self.bytes.extend_from_slice(&block.flat);
             }
-            self.seen.changed |= block.changed;
-            self.bytes.extend_from_slice(&block.flat);
+            if self.seen.unflat {
+                return Ok(());
+            }
         }
-        self.bytes.len().min(self.text.len())
+        let written = self.bytes.len().min(self.text.len());
+        self.bytes.truncate(written);
+        self.bytes.extend_from_slice(&self.text[written..]);
+        Ok(())
     }
 
     /// Where the next block begins: at a backslash, or at the letter of one that ended the last block.
@@ -99,70 +105,71 @@ impl Flat<'_> {
         if cut { Some(written) } else { memchr(b'\\', rest).map(|gap| written + gap) }
     }
 
-    /// Writes the escapes from `from` on, run by run.
-    fn nested_escapes(&mut self, from: usize) -> Result<(), Withheld> {
-        let mut next = self.next_run(from);
-        while let Some(run) = next {
+    /// Goes on with the runs of backslashes that begin before `until`, one by one.
+    fn runs(&mut self, until: usize) -> Result<(), Withheld> {
+        while let Some(gap) = self.text.get(self.bytes.len()..until).and_then(|rest| memchr(b'\\', rest)) {
+            let run = self.bytes.len() + gap;
             let end = run + self.text[run..].iter().take_while(|byte| **byte == b'\\').count();
+            self.bytes.extend_from_slice(&self.text[self.bytes.len()..self.text.len().min(end + 1)]);
             self.escape(run, end)?;
             if self.seen.unflat {
                 return Ok(());
             }
-            next = self.next_run((end + 1).min(self.text.len()));
+        }
+        if let Some(rest) = self.text.get(self.bytes.len()..until) {
+            self.bytes.extend_from_slice(rest);
         }
         Ok(())
-    }
-
-    /// The next run of backslashes; quotes before it are noted.
-    fn next_run(&mut self, from: usize) -> Option<usize> {
-        let next = next_quote_or_backslash(self.text, from)?;
-        if self.text[next] == b'\\' {
-            return Some(next);
-        }
-        self.depth = 0;
-        memchr(b'\\', &self.text[next..]).map(|gap| next + gap)
     }
 
     /// A run of backslashes, and the letter at its end.
     fn escape(&mut self, run: usize, end: usize) -> Result<(), Withheld> {
         let (length, letter) = (end - run, self.text.get(end).copied().unwrap_or_default());
         match letter {
-            b'"' => self.quote(end, length.trailing_ones() as usize),
-            b'n' | b'r' => self.space(end, length, b'\n'),
-            b't' | b'b' | b'f' => self.space(end, length, b'\t'),
-            b'u' | b'/' if self.reading == Reading::Tentative => {
-                self.seen.unflat = true;
-                Ok(())
-            }
-            _ => Ok(()),
+            b'"' => return self.quote(end, length.trailing_ones() as usize),
+            b'n' | b'r' => self.space(run, end, b'\n'),
+            b't' | b'b' | b'f' => self.space(run, end, b'\t'),
+            b'u' | b'/' if self.reading == Reading::Tentative => self.seen.unflat = true,
+            _ => {}
         }
+        Ok(())
     }
 
     fn quote(&mut self, end: usize, level: usize) -> Result<(), Withheld> {
         if level >= NESTING_MAX {
             return Err(Withheld::TooDeep(NESTING_MAX));
         }
-        self.depth = level;
         if level > 0 {
             self.write(end, (1 << level) - 1, QUOTE_BASE + level as u8);
         }
         Ok(())
     }
 
-    fn space(&mut self, end: usize, length: usize, class: u8) -> Result<(), Withheld> {
+    fn space(&mut self, run: usize, end: usize, class: u8) {
+        let length = end - run;
         let level = length.trailing_zeros() as usize;
-        let written = level <= self.depth || self.reading == Reading::Escaped;
+        let written = self.reading == Reading::Escaped || level <= self.depth_at(run);
         self.seen.ambiguous |= !written;
         if written && level < NESTING_MAX {
             self.write(end, (1 << level).min(length), class);
         }
-        Ok(())
     }
 
     /// Overwrites the letter at `end` and the backslashes before it that belong to it.
     fn write(&mut self, end: usize, backslashes: usize, class: u8) {
         self.seen.changed = true;
         self.bytes[end - backslashes..=end].iter_mut().for_each(|byte| *byte = class);
+    }
+
+    /// How deep the last quote before `at` is. Each byte is looked at once.
+    fn depth_at(&mut self, at: usize) -> usize {
+        if let Some(gap) = memrchr(b'"', &self.text[self.known..at]) {
+            let quote = self.known + gap;
+            let run = self.text[..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
+            self.depth = run.trailing_ones() as usize;
+        }
+        self.known = at;
+        self.depth
     }
 }
 
@@ -192,12 +199,6 @@ fn class(letter: u8, here: u8) -> u8 {
     if letter == b'"' { QUOTE_BASE + 1 } else { space }
 }
 
-/// How deep the last quote before `at` is, where no backslash follows another.
-fn depth_before(text: &[u8], at: usize) -> usize {
-    let quote = memrchr(b'"', &text[..at]);
-    quote.map_or(0, |quote| usize::from(quote > 0 && text[quote - 1] == b'\\'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,8 +206,8 @@ mod tests {
 
     /// Run by run from the start on.
     fn slowly(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
-        let mut flat = Flat { text, reading, bytes: text.to_vec(), depth: 0, seen: Seen::default() };
-        flat.nested_escapes(0)?;
+        let mut flat = Flat::new(text, reading);
+        flat.runs(text.len())?;
         Ok((flat.bytes, flat.seen))
     }
 
