@@ -17,6 +17,7 @@ mod exit;
 mod health;
 mod kafka;
 mod keys;
+mod memory;
 mod operation;
 mod running;
 mod secret;
@@ -50,6 +51,7 @@ mod up;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
+    memory::share_arenas();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().expect("no TLS provider was installed before main");
     telemetry::install_log();

@@ -91,7 +91,7 @@ impl<'a> Start<'a> {
             clock: self.clock.clone(),
             ready: self.waits("query"),
         };
-        let trail = query::Trail::open(wiring::questions(self.configuration), deps).await?;
+        let trail = query::Trail::open(wiring::questions(self.configuration), deps).await;
         Ok(query::router(trail, desk.authenticator).await)
     }
 
