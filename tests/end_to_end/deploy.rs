@@ -85,6 +85,28 @@ fn the_roles_take_their_configuration() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 connections, 1 rules"));
 }
 
+/// Those who call and vote by the realm's tokens are those whom the configuration knows.
+#[test]
+fn the_realm_gives_the_tokens_that_the_roles_want() {
+    let realm: Value = serde_json::from_str(&text("compose/realm.json")).unwrap();
+    let configuration: toml::Table = text("compose/hansard.toml").parse().unwrap();
+    let issuer = configuration["identity"]["issuers"][0].as_table().unwrap();
+    assert!(issuer["url"].as_str().unwrap().ends_with(&format!("/realms/{}", realm["realm"].as_str().unwrap())));
+    let mappers = realm["clientScopes"][0]["protocolMappers"].as_array().unwrap();
+    let of = |name: &str| &mappers.iter().find(|mapper| mapper["name"] == name).unwrap()["config"];
+    assert_eq!(of("audience")["included.custom.audience"], issuer["audience"].as_str().unwrap());
+    assert_eq!(of("groups")["claim.name"], "groups");
+    let groups: BTreeSet<&str> =
+        realm["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap()).collect();
+    let readers = configuration["query"]["readers"].as_array().unwrap();
+    let reviewers = configuration["policy"]["rule"][0]["then"]["hold"]["reviewers"].as_array().unwrap();
+    for named in readers.iter().chain(reviewers) {
+        assert!(groups.contains(named.as_str().unwrap()), "the realm has no group {named}");
+    }
+    let secrets = text("compose/realm.json").matches("\"${HANSARD_").count();
+    assert_eq!(secrets, 2, "passwords come from the environment");
+}
+
 #[test]
 fn prometheus_takes_its_rules_and_each_alert_is_tried() {
     let Some(promtool) = oracle::promtool() else { return };

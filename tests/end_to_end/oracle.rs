@@ -36,7 +36,12 @@ fn find_promtool() -> Result<PathBuf, String> {
     if !tool.exists() {
         let aside = folder.with_extension(std::process::id().to_string());
         fs::create_dir_all(&aside).map_err(|error| format!("cannot make {}: {error}", aside.display()))?;
-        run(Command::new("timeout").args(["120", "apt-get", "download", "prometheus"]).current_dir(&aside))?;
+        let download = || run(Command::new("apt-get").args(["download", "prometheus"]).current_dir(&aside));
+        if download().is_err() {
+            // A machine that has never asked which packages there are; only root may.
+            run(Command::new("timeout").args(["120", "apt-get", "update"]))?;
+            download()?;
+        }
         run(Command::new("sh").args(["-c", "dpkg -x prometheus_*.deb . && rm prometheus_*.deb"]).current_dir(&aside))?;
         let _ = fs::rename(&aside, &folder);
         let _ = fs::remove_dir_all(&aside);
