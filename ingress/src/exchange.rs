@@ -33,6 +33,7 @@ pub(crate) struct Gate {
     pub(crate) log: Log,
     pub(crate) authenticator: Arc<identity::Authenticator>,
     pub(crate) policy: watch::Receiver<Arc<policy::Policy>>,
+    pub(crate) redactor: watch::Receiver<Arc<redact::Redactor>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) sessions: Sessions,
     pub(crate) conversations: Conversations,

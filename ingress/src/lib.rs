@@ -10,8 +10,10 @@ mod call;
 mod config;
 mod door;
 mod exchange;
+mod findings;
 mod forward;
 mod hold;
+mod inflight;
 mod listener;
 mod measure;
 mod metadata;
@@ -44,6 +46,8 @@ pub struct Deps {
     pub authenticator: Arc<identity::Authenticator>,
     /// Replaced when the policy file changes; a call is decided by the one in force when it arrives.
     pub policy: watch::Receiver<Arc<policy::Policy>>,
+    /// What a request holds, for a policy that asks, and what is masked in flight. It has no keys.
+    pub redactor: watch::Receiver<Arc<redact::Redactor>>,
     pub clock: Clock,
     /// Why ingress takes no calls at the moment; `None` when it does.
     pub ready: watch::Sender<Option<String>>,
