@@ -68,6 +68,10 @@ impl Party {
                 write(topic::QUARANTINE),
                 group("hansard-masker"),
                 transactions("hansard-masker"),
+                // `hansard quarantine` is the masker's work by hand.
+                read(topic::QUARANTINE),
+                group("hansard-quarantine"),
+                transactions("hansard-quarantine"),
             ],
             Party::Archiver => vec![
                 read(topic::RECORDS),

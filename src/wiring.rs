@@ -188,6 +188,8 @@ fn connection(section: &configuration::Connection) -> Result<ingress::Connection
             configuration::Record::BestEffort => ingress::Mode::BestEffort,
             configuration::Record::Off => ingress::Mode::Off,
         },
+        mask_answers: section.mask_answers,
+        mask_requests: section.mask_requests,
     })
 }
 
@@ -195,8 +197,8 @@ fn connection(section: &configuration::Connection) -> Result<ingress::Connection
 pub fn check(configuration: &Configuration) -> Result<()> {
     #[cfg(feature = "ingress")]
     ingress(configuration)?;
-    #[cfg(feature = "masker")]
-    crate::redaction::load(&configuration.redaction)?;
+    #[cfg(any(feature = "ingress", feature = "masker"))]
+    crate::redaction::check(&configuration.redaction)?;
     kafka::check(&configuration.bus)?;
     for (name, value) in &configuration.archive.options {
         value.read().with_context(|| format!("[archive] options.{name}"))?;

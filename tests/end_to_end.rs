@@ -15,6 +15,7 @@ mod end_to_end {
     mod doors;
     mod kafka;
     mod keys;
+    mod masking;
     mod parts;
     mod pipeline;
     mod program;
