@@ -12,6 +12,7 @@ mod door;
 mod exchange;
 mod findings;
 mod forward;
+mod head;
 mod hold;
 mod inflight;
 mod listener;

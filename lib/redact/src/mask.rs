@@ -15,7 +15,7 @@ use crate::{
     rules::{RuleId, Rules},
     scan::{self, Found, Hit, Trail},
     token,
-    view::{self, View},
+    view::{self, View, Views},
     work::Work,
 };
 
@@ -147,10 +147,10 @@ impl<'m> Mask<'m> {
     }
 
     fn of_message(&mut self, text: &str) -> Result<Looked, Withheld> {
-        let marks = self.marks(text)?;
+        let (marks, views) = self.marks(text)?;
         if marks.hits.is_empty() && marks.names.is_empty() && self.rules.fields.is_empty() {
             return match looks_like_json(text) {
-                true if json::is_too_deep(text) => Err(Withheld::TooDeep(DEPTH_MAX)),
+                true if json::is_too_deep(text, &views.first.bytes) => Err(Withheld::TooDeep(DEPTH_MAX)),
                 true => Ok(Looked { edits: Vec::new(), marks, json: true }),
                 false => self.in_text(text, marks),
             };
@@ -163,7 +163,7 @@ impl<'m> Mask<'m> {
     }
 
     fn of_text(&mut self, text: &str) -> Result<Looked, Withheld> {
-        let marks = self.marks(text)?;
+        let (marks, _) = self.marks(text)?;
         self.in_text(text, marks)
     }
 
@@ -177,8 +177,8 @@ impl<'m> Mask<'m> {
         Ok(Looked { edits, marks, json: false })
     }
 
-    /// What all views of a text show.
-    fn marks(&mut self, text: &str) -> Result<Marks, Withheld> {
+    /// What all views of a text show, and the views.
+    fn marks<'t>(&mut self, text: &'t str) -> Result<(Marks, Views<'t>), Withheld> {
         let mut marks = Marks::default();
         let views = view::views(text)?;
         self.look(&views.first, &mut marks)?;
@@ -189,7 +189,7 @@ impl<'m> Mask<'m> {
         marks.hits.sort_unstable();
         marks.names.sort_unstable();
         marks.names.dedup();
-        Ok(marks)
+        Ok((marks, views))
     }
 
     fn look(&mut self, view: &View<'_>, marks: &mut Marks) -> Result<(), Withheld> {

@@ -32,6 +32,9 @@ const PAGE_BYTES: u32 = 8192;
 /// Statements of one connection that stay prepared: some for each partition.
 const STATEMENTS_MAX: usize = 256;
 
+/// Pages that a reader keeps, in KiB: those of the tree above what it reads, which it reads once.
+const READER_CACHE_KIB: i32 = 256;
+
 const SCHEMA_1: &str = include_str!("schema_1.sql");
 const SCHEMA_2: &str = include_str!("schema_2.sql");
 
@@ -59,6 +62,8 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path, OpenFlags::empty())?;
     connection.pragma_update(None, "query_only", true)?;
+    // Negative: in KiB.
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     Ok(connection)
 }
 

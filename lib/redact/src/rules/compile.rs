@@ -17,7 +17,10 @@ use crate::{
     field::Fields,
     key::Names,
     keyring::Keyring,
-    scan::{anchors::Anchors, runs::Runs},
+    scan::{
+        anchors::{Anchor, Anchors},
+        runs::Runs,
+    },
     token::Tokens,
     validator::Validator,
 };
@@ -35,7 +38,7 @@ pub(crate) struct Rules {
     pub(crate) finders: Vec<Finder>,
     /// How far before and behind its anchor a candidate is looked at, in bytes, unless its scan notes that it was farther.
     pub(crate) near: usize,
-    pub(crate) literals: Anchors<Target>,
+    pub(crate) literals: Anchors,
     /// What is tried at a run of digits, by the length of the run.
     pub(crate) runs: Runs,
     pub(crate) at_sign: Vec<usize>,
@@ -159,7 +162,7 @@ pub(crate) fn compile(
     let known = super::packs::PACKS.iter().flat_map(|(name, text)| super::source::read(name, text, &mut Vec::new()));
     let tokens = Tokens::new(known.map(|rule| rule.id).chain(named.iter().map(|(_, id)| id.clone())), keys);
     let (classes, actions) = named.iter().map(|(_, id)| fate(id, sources, set)).unzip();
-    let of_name = |(anchor, target): &(Vec<u8>, Target)| (*target == Target::Name).then(|| anchor.clone());
+    let of_name = |anchor: &Anchor| (anchor.target == Target::Name).then(|| anchor.bytes.clone());
     Rules {
         id,
         name_anchors: build.literals.iter().filter_map(of_name).collect(),
@@ -217,7 +220,7 @@ fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
 #[derive(Default)]
 struct Build {
     finders: Vec<Finder>,
-    literals: Vec<(Vec<u8>, Target)>,
+    literals: Vec<Anchor>,
     runs: Runs,
     at_sign: Vec<usize>,
     colon: Vec<usize>,
@@ -250,12 +253,14 @@ impl Build {
                 self.runs.add_pattern(place, &digits.run, usize::from(lead), pattern, (left.as_ref(), next.as_ref()));
             }
         }
-        self.literals.extend(literals.iter().map(|literal| (literal.to_lowercase().into(), Target::Finder(place))));
+        let upper = matches!(&how, How::Pattern(pattern) if pattern.prefix.begins_upper());
+        let anchor = |text: &String, target| Anchor { bytes: text.to_lowercase().into(), target, upper };
+        self.literals.extend(literals.iter().map(|literal| anchor(literal, Target::Finder(place))));
         // A keyword that only has to stand before digits is looked up when the digits are found.
         let keywords: Vec<_> = source.keywords.iter().map(|word| word.to_lowercase()).collect();
         let by_keyword = literals.is_empty() && source.digits.is_none() && matches!(how, How::Pattern(_));
         if by_keyword {
-            self.literals.extend(keywords.iter().map(|word| (word.clone().into(), Target::Keyword(place))));
+            self.literals.extend(keywords.iter().map(|word| anchor(word, Target::Keyword(place))));
         }
         let allow = allow(source);
         self.finders.push(Finder {
@@ -293,11 +298,12 @@ impl Build {
     /// An anchor of two bytes is one of three for each byte that can follow a name that ends in it.
     fn name_anchor(&mut self, anchor: &str) {
         let anchor = anchor.to_lowercase().into_bytes();
+        let name = |bytes: Vec<u8>| Anchor { bytes, target: Target::Name, upper: false };
         if anchor.len() != 2 {
-            return self.literals.push((anchor, Target::Name));
+            return self.literals.push(name(anchor));
         }
         let follows = b" \t\"'`=:>]_-.0123456789\xf8\xf9\xfa\xfb\xfc\xfd\xfe";
-        self.literals.extend(follows.iter().map(|byte| ([&anchor[..], &[*byte]].concat(), Target::Name)));
+        self.literals.extend(follows.iter().map(|byte| name([&anchor[..], &[*byte]].concat())));
     }
 }
 
