@@ -5,7 +5,7 @@
 //! an error before anything starts.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -118,7 +118,7 @@ pub struct Archive {
     /// `s3://`, `az://`, `gs://`, `file://`, or a folder; without it, a folder in the data directory.
     pub url: Option<String>,
     /// Options of the object store, such as `aws_region`, by the names that its client gives them.
-    pub options: std::collections::BTreeMap<String, Secret>,
+    pub options: BTreeMap<String, Secret>,
 }
 
 /// `[redaction]`: what is masked.
@@ -129,6 +129,25 @@ pub struct Redaction {
     pub packs: Vec<String>,
     /// Files with rules of one's own, after the packs. Read again when they change.
     pub rules: Vec<PathBuf>,
+    /// What happens to finds, by the id of their rule or by its class (`secret`, `pii`, `custom`).
+    pub actions: BTreeMap<String, String>,
+    /// Whose data a connection carries: the same value is another token for another tenant.
+    pub tenants: BTreeMap<String, String>,
+    /// A set of rules on trial beside these: where it differs is counted, and nothing else.
+    pub shadow: Option<Shadow>,
+    /// Groups whose members may turn tokens back into values; without any, nobody.
+    pub detokenizers: Vec<String>,
+    /// Groups whose members may mask again what is in quarantine; without any, nobody.
+    pub reprocessors: Vec<String>,
+}
+
+/// `[redaction.shadow]`: as `[redaction]` itself has them.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shadow {
+    pub packs: Vec<String>,
+    pub rules: Vec<PathBuf>,
+    pub actions: BTreeMap<String, String>,
 }
 
 /// `[identity]`: whose tokens are taken. Without issuers, the development issuer's, on loopback only.
@@ -164,6 +183,12 @@ pub struct Connection {
     pub credential: Option<Credential>,
     #[serde(default)]
     pub record: Record,
+    /// What the caller receives is masked; the record is made before.
+    #[serde(default)]
+    pub mask_answers: bool,
+    /// What the upstream receives is masked.
+    #[serde(default)]
+    pub mask_requests: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
@@ -277,6 +302,11 @@ impl Configuration {
         self.check_reach(&mut faults);
         if let Err(error) = policy::Policy::compile(&self.policy) {
             faults.push(error.to_string());
+        }
+        for connection in self.redaction.tenants.keys() {
+            if !self.connection.iter().any(|known| known.name == *connection) {
+                faults.push(format!("[redaction] tenants: there is no connection \"{connection}\""));
+            }
         }
         self.bus.check(&mut faults);
         self.check_spans(&mut faults);

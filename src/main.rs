@@ -30,14 +30,20 @@ mod wiring;
 #[cfg(feature = "all")]
 mod approvals;
 #[cfg(feature = "all")]
+mod authority;
+#[cfg(feature = "all")]
 mod console;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "all")]
+mod detokenize;
+#[cfg(feature = "all")]
+mod quarantine;
 #[cfg(feature = "query")]
 mod forget;
 #[cfg(feature = "query")]
 mod reading;
-#[cfg(feature = "masker")]
+#[cfg(any(feature = "ingress", feature = "masker"))]
 mod redaction;
 #[cfg(feature = "query")]
 mod table;

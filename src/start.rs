@@ -12,6 +12,8 @@ use schemas::Clock;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(any(feature = "ingress", feature = "masker"))]
+use crate::redaction::Source;
 use crate::{
     configuration::Configuration,
     keys::Keys,
@@ -57,6 +59,7 @@ impl<'a> Start<'a> {
             recorder: desk.recorder,
             approvals: self.bus.reader(),
             authenticator: desk.authenticator,
+            redactor: crate::redaction::watched(&self.configuration.redaction, Source::Keyless)?,
             policy: watch::channel(policy::Policy::compile(&self.configuration.policy)?.into()).1,
             clock: self.clock.clone(),
             spans,
@@ -106,7 +109,9 @@ impl<'a> Start<'a> {
         let deps = masker::Deps {
             bus: self.bus.clone(),
             opener: keys.opener()?.into(),
-            redactor: crate::redaction::watched(&self.configuration.redaction)?,
+            redactor: crate::redaction::watched(&self.configuration.redaction, Source::Keys(keys.clone()))?,
+            shadow: crate::redaction::watched_shadow(&self.configuration.redaction, Source::Keys(keys.clone()))?,
+            tenants: self.configuration.redaction.tenants.clone().into_iter().collect(),
             identity_key: keys.identity()?,
             clock: self.clock.clone(),
             ready: self.waits("masker"),

@@ -69,6 +69,10 @@ impl Party {
                 group("hansard-masker"),
                 group(READER_GROUP),
                 transactions("hansard-masker"),
+                // `hansard quarantine` is the masker's work by hand.
+                read(topic::QUARANTINE),
+                group("hansard-quarantine"),
+                transactions("hansard-quarantine"),
             ],
             Party::Archiver => vec![
                 read(topic::RECORDS),

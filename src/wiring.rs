@@ -225,6 +225,8 @@ fn connection(section: &configuration::Connection) -> Result<ingress::Connection
             configuration::Record::BestEffort => ingress::Mode::BestEffort,
             configuration::Record::Off => ingress::Mode::Off,
         },
+        mask_answers: section.mask_answers,
+        mask_requests: section.mask_requests,
     })
 }
 
@@ -234,8 +236,8 @@ pub fn check(configuration: &Configuration) -> Result<()> {
     ingress(configuration)?;
     #[cfg(feature = "ingress")]
     spans(configuration)?;
-    #[cfg(feature = "masker")]
-    crate::redaction::load(&configuration.redaction)?;
+    #[cfg(any(feature = "ingress", feature = "masker"))]
+    crate::redaction::check(&configuration.redaction)?;
     kafka::check(&configuration.bus)?;
     for (name, value) in &configuration.archive.options {
         value.read().with_context(|| format!("[archive] options.{name}"))?;

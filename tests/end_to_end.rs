@@ -18,6 +18,7 @@ mod end_to_end {
     mod exposition;
     mod kafka;
     mod keys;
+    mod masking;
     mod oracle;
     mod parts;
     mod pipeline;

@@ -22,7 +22,7 @@ use crate::{
     config::Mode,
     door,
     exchange::{Exchange, Gate, host, seconds},
-    forward, hold, measure, metadata,
+    findings, forward, hold, inflight, measure, metadata,
     outlet::Outlet,
     parse::{self, Asked, Part},
     read::{self, Unread},
@@ -64,12 +64,15 @@ async fn pass(exchange: &mut Exchange, body: &mut Incoming, outlet: &mut Outlet)
     let body = read(exchange, body).await?;
     let mut asked = parse(exchange, &body)?;
     claim_session(exchange)?;
+    findings::find(exchange, &mut asked).await;
     decide(exchange, &mut asked)?;
+    let outbound = inflight::request(exchange, &body).await?;
     record(exchange, &asked).await?;
     withdraw_cancelled(exchange, &asked);
     // Boxed: most calls are not held, and streams live long.
     Box::pin(hold::hold(exchange, outlet, &asked)).await?;
     drop(asked);
+    let body = outbound.map_or(body, |outbound| outbound.put(exchange));
     let began_at = exchange.trail.now();
     if let Some(tracing) = &mut exchange.tracing {
         tracing.forwarded_at = Some(began_at);

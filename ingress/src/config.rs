@@ -32,6 +32,10 @@ pub struct Connection {
     pub upstream: Url,
     pub credential: Option<Credential>,
     pub record: Mode,
+    /// What the caller receives is masked.
+    pub mask_answers: bool,
+    /// What the upstream receives is masked.
+    pub mask_requests: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

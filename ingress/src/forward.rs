@@ -238,6 +238,8 @@ mod tests {
                 value: HeaderValue::from_static(value),
             }),
             record: Mode::Required,
+            mask_answers: false,
+            mask_requests: false,
         }
     }
 

@@ -10,9 +10,11 @@ mod call;
 mod config;
 mod door;
 mod exchange;
+mod findings;
 mod forward;
 mod head;
 mod hold;
+mod inflight;
 mod listener;
 mod measure;
 mod metadata;
@@ -46,6 +48,8 @@ pub struct Deps {
     pub authenticator: Arc<identity::Authenticator>,
     /// Replaced when the policy file changes; a call is decided by the one in force when it arrives.
     pub policy: watch::Receiver<Arc<policy::Policy>>,
+    /// What a request holds, for a policy that asks, and what is masked in flight. It has no keys.
+    pub redactor: watch::Receiver<Arc<redact::Redactor>>,
     pub clock: Clock,
     /// Where calls are told as spans; none where nobody wants them.
     pub spans: Option<spans::Spans>,

@@ -107,6 +107,7 @@ fn gate(listener: &TcpListener, config: Config, deps: &Deps, draining: Cancellat
         authenticator: Arc::clone(&deps.authenticator),
         policy: deps.policy.clone(),
         spans: deps.spans.clone(),
+        redactor: deps.redactor.clone(),
         upstreams,
         sessions: Sessions::new(limits.sessions_max),
         conversations: Conversations::new(limits.conversations_max, seconds(limits.conversation_idle_seconds_max)),

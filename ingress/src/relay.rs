@@ -22,6 +22,7 @@ use crate::{
     config::Kind,
     exchange::{Exchange, SESSION_HEADER, seconds, text},
     forward::{self, garbage},
+    inflight,
     outlet::Outlet,
     read,
     session::Claim,
@@ -124,6 +125,8 @@ async fn whole(exchange: &mut Exchange, outlet: &mut Outlet, head: &Parts, body:
     let bytes = collected?;
     let judged = judge::judge(exchange, head.status, &bytes)?;
     record(exchange, head.status, &bytes, &judged).await?;
+    let mut headers = forward::returned(&head.headers);
+    let bytes = inflight::answer(exchange, &mut headers, bytes).await?;
     exchange.answered(&judged.answers);
     exchange.ends(judged.outcome);
     if outlet.is_streaming() {
@@ -131,7 +134,7 @@ async fn whole(exchange: &mut Exchange, outlet: &mut Outlet, head: &Parts, body:
     }
     let mut response = Response::new(bytes);
     *response.status_mut() = head.status;
-    *response.headers_mut() = forward::returned(&head.headers);
+    *response.headers_mut() = headers;
     // A caller who has left has its answer in the record.
     let _ = outlet.answer(response);
     Ok(())

@@ -13,7 +13,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, GROUP, RETRY_MILLISECONDS_MIN, outputs::Outputs, partition::Reading, row::Masker, stream::Limits};
+use crate::{
+    Config, GROUP, RETRY_MILLISECONDS_MIN,
+    outputs::Outputs,
+    partition::{Reading, Work},
+    row::Masker,
+    stream::Limits,
+};
 
 /// How often silent streams are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -97,7 +103,8 @@ impl Session<'_> {
         match delivery {
             Delivery::Assigned(positions) => {
                 let limits = self.stage.config.limits();
-                self.readings.extend(positions.iter().map(|at| (at.at.clone(), Reading::resume(at, limits))));
+                self.readings
+                    .extend(positions.iter().map(|at| (at.at.clone(), Reading::resume(at, limits, Work::Mask))));
             }
             Delivery::Revoked(partitions) => partitions.iter().for_each(|at| drop(self.readings.remove(at))),
             Delivery::Messages(at, messages) => {
@@ -174,7 +181,7 @@ impl Session<'_> {
 }
 
 impl Config {
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         Limits {
             silence_us: i64::try_from(self.stream_silence_seconds_max.saturating_mul(1_000_000)).unwrap_or(i64::MAX),
             bytes_max: self.stream_bytes_max,
