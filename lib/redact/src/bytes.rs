@@ -42,6 +42,10 @@ impl ByteSet {
         (first..=last).for_each(|byte| self.0[usize::from(byte)] = true);
     }
 
+    pub(crate) fn add_all(&mut self, other: &ByteSet) {
+        self.0.iter_mut().zip(other.0).for_each(|(here, there)| *here |= there);
+    }
+
     #[inline]
     pub(crate) fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte)]

@@ -49,7 +49,7 @@ impl Finder {
                 if self.barred_left(text, at) || !pattern.prefix.allows(text, at) {
                     return none;
                 }
-                let none = Outcome { far: at + pattern.bytes_max() + 1, ..none };
+                let none = Outcome { far: pattern.reach(text, at), ..none };
                 let Some(found) = pattern.at(text, at) else { return none };
                 let outcome = Outcome { walked: found.end - at, far: none.far.max(found.end + 1), ..none };
                 let (start, end) = found.masked;
