@@ -54,13 +54,17 @@ impl<'a> Start<'a> {
     #[cfg(feature = "ingress")]
     pub fn ingress(&mut self, listener: TcpListener, desk: Desk) -> Result<()> {
         let config = wiring::ingress(self.configuration)?;
+        let policy = policy::Policy::compile(&self.configuration.policy)?;
+        let redactor = (config.masks() || policy.asks_findings())
+            .then(|| crate::redaction::watched(&self.configuration.redaction, Source::Keyless))
+            .transpose()?;
         let (spans, exporter) = wiring::spans(self.configuration)?.unzip();
         let deps = ingress::Deps {
             recorder: desk.recorder,
             approvals: self.bus.reader(),
             authenticator: desk.authenticator,
-            redactor: crate::redaction::watched(&self.configuration.redaction, Source::Keyless)?,
-            policy: watch::channel(policy::Policy::compile(&self.configuration.policy)?.into()).1,
+            redactor,
+            policy: watch::channel(policy.into()).1,
             clock: self.clock.clone(),
             spans,
             ready: self.waits("ingress"),

@@ -41,7 +41,7 @@ pub(crate) struct Gate {
     pub(crate) authenticator: Arc<identity::Authenticator>,
     pub(crate) policy: watch::Receiver<Arc<policy::Policy>>,
     pub(crate) spans: Option<spans::Spans>,
-    pub(crate) redactor: watch::Receiver<Arc<redact::Redactor>>,
+    pub(crate) redactor: Option<watch::Receiver<Arc<redact::Redactor>>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) sessions: Sessions,
     pub(crate) conversations: Conversations,

@@ -20,9 +20,12 @@ pub(crate) async fn find(exchange: &Exchange, asked: &mut Asked) {
     if !exchange.gate.policy.borrow().asks_findings() {
         return;
     }
-    let redactor = Arc::clone(&exchange.gate.redactor.borrow());
+    let redactor = exchange.gate.redactor.as_ref().map(|redactor| Arc::clone(&redactor.borrow()));
     for part in &mut asked.parts {
-        part.call.findings = in_part(&redactor, part).await;
+        part.call.findings = match &redactor {
+            Some(redactor) => in_part(redactor, part).await,
+            None => unknown(),
+        };
     }
 }
 
@@ -32,11 +35,13 @@ async fn in_part(redactor: &Arc<Redactor>, part: &Part) -> Findings {
     let looked = tokio::task::spawn_blocking(move || look(&redactor, &bytes, &target)).await;
     match looked {
         Ok(Ok(found)) => Findings::Known(found),
-        Ok(Err(_)) | Err(_) => {
-            measure::not_looked_at();
-            Findings::Unknown
-        }
+        Ok(Err(_)) | Err(_) => unknown(),
     }
+}
+
+fn unknown() -> Findings {
+    measure::not_looked_at();
+    Findings::Unknown
 }
 
 fn look(redactor: &Redactor, body: &[u8], target: &str) -> Result<Vec<String>, Withheld> {

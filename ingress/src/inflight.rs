@@ -110,7 +110,8 @@ struct Rules {
 }
 
 fn rules(exchange: &Exchange) -> Rules {
-    Rules { redactor: Arc::clone(&exchange.gate.redactor.borrow()), is_rpc: exchange.kind() == Some(Kind::Mcp) }
+    let redactor = exchange.gate.redactor.as_ref().expect("ingress does not start without rules where one masks");
+    Rules { redactor: Arc::clone(&redactor.borrow()), is_rpc: exchange.kind() == Some(Kind::Mcp) }
 }
 
 /// On a thread that may be busy for long; a panic there is something that cannot be masked.

@@ -90,6 +90,9 @@ pub(crate) async fn serve(
 }
 
 fn gate(listener: &TcpListener, config: Config, deps: &Deps, draining: CancellationToken) -> Result<Arc<Gate>, Error> {
+    if deps.redactor.is_none() && config.masks() {
+        return Err(Error::Rules);
+    }
     let limits = config.limits;
     let upstreams = Upstreams::new(&config.connections, &limits)?;
     let address = listener.local_addr().map_err(Error::Listener)?;

@@ -173,7 +173,7 @@ impl Site {
             recorder: Arc::new(recorder),
             approvals: bus.reader(),
             authenticator: self.authenticator(),
-            redactor: tokio::sync::watch::channel(Arc::new(Redactor::built_in())).1,
+            redactor: Some(tokio::sync::watch::channel(Arc::new(Redactor::built_in())).1),
             policy: watch::channel(Arc::new(policy)).1,
             clock: clock(),
             ready,

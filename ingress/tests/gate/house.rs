@@ -131,7 +131,7 @@ impl House {
             approvals: bus.reader(),
             authenticator: authenticator(&issuer, &clock),
             policy: policy_seen,
-            redactor: watch::channel(Arc::new(redact::Redactor::built_in())).1,
+            redactor: Some(watch::channel(Arc::new(redact::Redactor::built_in())).1),
             clock: Arc::clone(&clock),
             ready,
         };
