@@ -17,6 +17,7 @@ mod exit;
 mod kafka;
 mod keys;
 mod operation;
+mod registry;
 mod running;
 mod secret;
 mod single;

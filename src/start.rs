@@ -87,13 +87,14 @@ impl<'a> Start<'a> {
     }
 
     #[cfg(feature = "masker")]
-    pub fn masker(&mut self, keys: &Keys) -> Result<()> {
+    pub async fn masker(&mut self, keys: &Keys) -> Result<()> {
         let config = self.configuration.masker.clone();
         let deps = masker::Deps {
             bus: self.bus.clone(),
             opener: keys.opener()?.into(),
             redactor: crate::redaction::watched(&self.configuration.redaction)?,
             identity_key: keys.identity()?,
+            publishing: crate::registry::publishing(&self.configuration.bus).await?,
             clock: self.clock.clone(),
             ready: self.waits("masker"),
         };

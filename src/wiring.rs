@@ -19,6 +19,7 @@ use crate::{
     data::DataDirectory,
     kafka,
     keys::Keys,
+    registry,
     topics::{self, Party},
 };
 
@@ -71,7 +72,7 @@ pub async fn log(
         BusKind::Kafka => {
             let who = if let [party] = parties { party.as_str() } else { "all" };
             let cluster = kafka::connect(section, who).await?;
-            topics::check_needs(&cluster, parties).await?;
+            topics::check_needs(&cluster, section, parties).await?;
             Ok(cluster.bus())
         }
     }
@@ -198,6 +199,7 @@ pub fn check(configuration: &Configuration) -> Result<()> {
     #[cfg(feature = "masker")]
     crate::redaction::load(&configuration.redaction)?;
     kafka::check(&configuration.bus)?;
+    registry::client(&configuration.bus)?;
     for (name, value) in &configuration.archive.options {
         value.read().with_context(|| format!("[archive] options.{name}"))?;
     }

@@ -12,7 +12,9 @@ mod end_to_end {
     mod bucket;
     mod clouds;
     mod commands;
+    mod debian;
     mod doors;
+    mod feed;
     mod kafka;
     mod keys;
     mod parts;

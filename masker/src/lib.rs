@@ -21,7 +21,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bus::Bus;
 use envelope::Opener;
 use redact::Redactor;
-use schemas::Clock;
+use schemas::{Clock, avro::Framing};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +57,15 @@ impl Default for Config {
     }
 }
 
+/// In which forms what is masked is published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Publishing {
+    pub records: Framing,
+    pub approvals: Framing,
+    /// Besides the records; each has a topic of its own.
+    pub events: Vec<siem::Format>,
+}
+
 /// What the masker works with; the command makes it.
 pub struct Deps {
     pub bus: Arc<dyn Bus>,
@@ -66,6 +75,7 @@ pub struct Deps {
     /// HMAC key of `principal_id` and `arguments_digest`.
     pub identity_key: [u8; 32],
     pub clock: Clock,
+    pub publishing: Publishing,
     /// Why nothing is masked at the moment; `None` when it is.
     pub ready: watch::Sender<Option<String>>,
 }
@@ -88,7 +98,8 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
     }
     let most = config.retry_milliseconds_max.max(RETRY_MILLISECONDS_MIN);
     let mut pause = RETRY_MILLISECONDS_MIN;
-    let masker = Arc::new(row::Masker::new(deps.redactor, deps.opener, deps.identity_key));
+    let Deps { redactor, opener, identity_key, publishing, .. } = deps;
+    let masker = Arc::new(row::Masker { redactor, opener, identity_key, publishing: Arc::new(publishing) });
     let stage = session::Stage { config, masker, bus: deps.bus, clock: deps.clock, ready: deps.ready };
     while let Err(setback) = stage.session(&shutdown, &mut pause).await {
         if setback.is_rebalance() {

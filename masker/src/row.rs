@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::{
+    Publishing,
     evidence::{Evidence, withheld},
     open::Unreadable,
 };
@@ -26,7 +27,8 @@ const PRINCIPAL_ID_BYTES: usize = 16;
 pub(crate) struct Masker {
     pub(crate) redactor: watch::Receiver<Arc<Redactor>>,
     pub(crate) opener: Arc<Opener>,
-    identity_key: [u8; 32],
+    pub(crate) identity_key: [u8; 32],
+    pub(crate) publishing: Arc<Publishing>,
 }
 
 /// A record, and the approval event that came with it.
@@ -39,10 +41,6 @@ pub(crate) struct Row {
 }
 
 impl Masker {
-    pub(crate) fn new(redactor: watch::Receiver<Arc<Redactor>>, opener: Arc<Opener>, identity_key: [u8; 32]) -> Masker {
-        Masker { redactor, opener, identity_key }
-    }
-
     /// The record of a frame that stands for itself, or of the frame that ends a stream.
     pub(crate) fn row(&self, frame: &Frame, logged_at: Timestamp) -> Row {
         // One set of rules for the whole record, whatever is loaded meanwhile.

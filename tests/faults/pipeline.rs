@@ -208,6 +208,7 @@ impl Site {
             opener: Opener::new(vec![key]).into(),
             redactor: tokio::sync::watch::channel(Arc::new(Redactor::built_in())).1,
             identity_key: IDENTITY_KEY,
+            publishing: masker::Publishing::default(),
             clock: clock(),
             ready: watch::Sender::new(None),
         }
