@@ -18,7 +18,7 @@ use crate::{argv::Place, secret::Secret};
 
 mod bus;
 
-pub use self::bus::{Bus, BusKind, Mechanism, Sasl};
+pub use self::bus::{Bus, BusKind, Mechanism, Registry, Sasl};
 
 /// What the development issuer's tokens are for.
 pub const DEVELOPMENT_AUDIENCE: &str = "https://hansard.invalid";
@@ -405,6 +405,17 @@ mod tests {
         check("[bus]\nsasl = { mechanism = \"SCRAM-SHA-512\" }", &["username", "password"]);
         check("[bus]\nsasl = { mechanism = \"OAUTHBEARER\", password = \"env:P\" }", &["token"]);
         check("[bus]\nsasl = { mechanism = \"GSSAPI\" }", &["line 2", "SCRAM-SHA-512"]);
+        check("[bus]\nevents = [\"ocsf\", \"ocsf\"]", &["[bus] events", "twice"]);
+        check("[bus]\nevents = [\"leef\"]", &["line 2", "ocsf"]);
+        let registry = |keys: &str| {
+            format!(
+                "[bus]\nkind = \"kafka\"\nbrokers = [\"k:9092\"]\nregistry = {{ url = \"http://127.0.0.1:1\"{keys} }}"
+            )
+        };
+        check(&registry(", username = \"ada\""), &["registry", "username and password"]);
+        check(&registry(", answer_seconds_max = 0"), &["registry", "answer_seconds_max"]);
+        check("[bus]\nregistry = { url = \"https://s.example\" }", &["registry", "embedded"]);
+        check("[bus]\nregistry = { url = \"nowhere\" }", &["line 2", "no URL"]);
         let twice = "[[connection]]\nname = \"a\"\nupstream = \"http://127.0.0.1:1\"\n".repeat(2);
         check(&twice, &["two connections are named \"a\""]);
         check("[[connection]]\nname = \"a/b\"\nupstream = \"ftp://x\"", &["a/b", "http://"]);

@@ -19,6 +19,7 @@ mod kafka;
 mod keys;
 mod memory;
 mod operation;
+mod registry;
 mod running;
 mod secret;
 mod single;

@@ -20,7 +20,7 @@ use crate::{
     data::DataDirectory,
     exit::Failure,
     keys::Keys,
-    reading, redaction, table,
+    reading, redaction, registry, table,
     wiring::Ground,
 };
 
@@ -86,7 +86,7 @@ async fn reprocess(
         body: json!({ "ruleset_id": redactor.ruleset_id() }),
     };
     let permit = authority::ask(ground, configuration, keys, token, request).await?;
-    let deps = deps(ground, configuration, keys, redactor)?;
+    let deps = deps(ground, configuration, keys, redactor).await?;
     let done = quarantine::reprocess(&configuration.masker, deps).await;
     let told = match &done {
         Ok(done) => json!({ "released": done.released, "withheld": done.withheld }),
@@ -102,7 +102,7 @@ async fn reprocess(
     Ok(())
 }
 
-fn deps(
+async fn deps(
     ground: &Ground,
     configuration: &Configuration,
     keys: &Keys,
@@ -116,6 +116,7 @@ fn deps(
         tenants: configuration.redaction.tenants.clone().into_iter().collect(),
         identity_key: keys.identity()?,
         clock: ground.clock.clone(),
+        publishing: registry::publishing(&configuration.bus).await?,
         ready: watch::Sender::new(None),
     })
 }

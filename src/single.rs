@@ -68,7 +68,7 @@ async fn start(data: &DataDirectory, configuration: &Configuration, role: Party)
     let recorder = match door {
         Some(door) => Some(at_desk(data, &mut start, role, door, bus).await?),
         None => {
-            behind(data, &mut start, role)?;
+            behind(data, &mut start, role).await?;
             None
         }
     };
@@ -134,10 +134,10 @@ async fn at_desk(
 }
 
 /// Those who only work on what is on the log.
-fn behind(data: &DataDirectory, start: &mut Start<'_>, role: Party) -> Result<()> {
+async fn behind(data: &DataDirectory, start: &mut Start<'_>, role: Party) -> Result<()> {
     match role {
         #[cfg(feature = "masker")]
-        Party::Masker => start.masker(&Keys::of(data).context(NO_KEYS)?),
+        Party::Masker => start.masker(&Keys::of(data).context(NO_KEYS)?).await,
         #[cfg(feature = "archiver")]
         Party::Archiver => {
             start.archiver(wiring::store(data, start.configuration)?);

@@ -108,7 +108,7 @@ impl<'a> Start<'a> {
     }
 
     #[cfg(feature = "masker")]
-    pub fn masker(&mut self, keys: &Keys) -> Result<()> {
+    pub async fn masker(&mut self, keys: &Keys) -> Result<()> {
         let config = self.configuration.masker.clone();
         let deps = masker::Deps {
             bus: self.bus.clone(),
@@ -117,6 +117,7 @@ impl<'a> Start<'a> {
             shadow: crate::redaction::watched_shadow(&self.configuration.redaction, Source::Keys(keys.clone()))?,
             tenants: self.configuration.redaction.tenants.clone().into_iter().collect(),
             identity_key: keys.identity()?,
+            publishing: crate::registry::publishing(&self.configuration.bus).await?,
             clock: self.clock.clone(),
             ready: self.waits("masker"),
         };

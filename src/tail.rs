@@ -9,9 +9,9 @@
 use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use anyhow::{Context, Result};
-use arrow::json::LineDelimitedWriter;
 use bus::{Delivery, Partition, Position, Stored};
-use schemas::{Record, topic};
+use query::FeedForm;
+use schemas::{Record, avro::FINGERPRINT_HEADER, topic};
 use siem::Format;
 use tokio::time::timeout;
 
@@ -130,7 +130,7 @@ fn tell(at: &Partition, messages: &[Stored], format: TailFormat) -> Result<()> {
         return Ok(());
     }
     let record = |message: &Stored| {
-        Record::from_avro(&message.value).with_context(|| {
+        Record::from_message(&message.value, message.header(FINGERPRINT_HEADER).map(AsRef::as_ref)).with_context(|| {
             let place = format!("{}/{}/{}", at.topic, at.number, message.offset);
             format!(
                 "message {place} is no record that this version can read: use the version of the masker that wrote it"
@@ -138,22 +138,17 @@ fn tell(at: &Partition, messages: &[Stored], format: TailFormat) -> Result<()> {
         })
     };
     let records: Vec<Record> = messages.iter().map(record).collect::<Result<_>>()?;
-    let lines = lines(&records, format)?;
+    let lines = form(format).lines(&records)?;
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let mut out = std::io::stdout().lock();
-    out.write_all(&lines).and_then(|()| out.flush()).context("cannot write the records")
+    out.write_all(lines.as_bytes()).and_then(|()| out.flush()).context("cannot write the records")
 }
 
-fn lines(records: &[Record], format: TailFormat) -> Result<Vec<u8>> {
-    let format = match format {
-        TailFormat::Json => {
-            let mut writer = LineDelimitedWriter::new(Vec::new());
-            writer.write(&schemas::arrow::to_batch(records)?)?;
-            writer.finish()?;
-            return Ok(writer.into_inner());
-        }
-        TailFormat::Ocsf => Format::Ocsf,
-        TailFormat::Ecs => Format::Ecs,
-        TailFormat::Cef => Format::Cef,
-    };
-    Ok(records.iter().flat_map(|record| (siem::line(record, format) + "\n").into_bytes()).collect())
+fn form(format: TailFormat) -> FeedForm {
+    match format {
+        TailFormat::Json => FeedForm::Json,
+        TailFormat::Ocsf => FeedForm::Event(Format::Ocsf),
+        TailFormat::Ecs => FeedForm::Event(Format::Ecs),
+        TailFormat::Cef => FeedForm::Event(Format::Cef),
+    }
 }

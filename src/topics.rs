@@ -13,7 +13,10 @@ use bus::kafka::{Cluster, Found, Grant, Operation, Plan, READER_GROUP, Resource}
 use clap::ValueEnum;
 use schemas::topic;
 
-use crate::configuration::{Bus, BusKind};
+use crate::{
+    configuration::{Bus, BusKind},
+    registry,
+};
 
 /// What a message may have beside its value, in bytes.
 const AROUND_A_VALUE_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -31,7 +34,7 @@ pub enum Party {
     Approver,
     Archiver,
     Query,
-    /// Whoever else reads the records.
+    /// Whoever else reads the records, or the events that are made of them.
     Siem,
 }
 
@@ -51,17 +54,18 @@ impl Party {
     }
 
     /// All that it may do, and nothing more.
-    fn rights(self) -> Vec<(Operation, Resource)> {
+    fn rights(self, section: &Bus) -> Vec<(Operation, Resource)> {
         let topic = |operation, name: &str| (operation, Resource::Topic(name.to_owned()));
         let read = |name| topic(Operation::Read, name);
         let write = |name| topic(Operation::Write, name);
         let group = |name: &str| (Operation::Read, Resource::Group(name.to_owned()));
         let transactions = |group: &str| (Operation::Write, Resource::Transactions(format!("{group}-")));
+        let events = section.events.iter().map(|format| format.topic());
         match self {
             Party::Ingress | Party::Approver => {
                 vec![write(topic::FRAMES), read(topic::APPROVALS), group(READER_GROUP)]
             }
-            Party::Masker => vec![
+            Party::Masker => [
                 read(topic::FRAMES),
                 write(topic::RECORDS),
                 write(topic::APPROVALS),
@@ -73,7 +77,10 @@ impl Party {
                 read(topic::QUARANTINE),
                 group("hansard-quarantine"),
                 transactions("hansard-quarantine"),
-            ],
+            ]
+            .into_iter()
+            .chain(events.map(write))
+            .collect(),
             Party::Archiver => vec![
                 read(topic::RECORDS),
                 write(topic::QUARANTINE),
@@ -82,7 +89,10 @@ impl Party {
                 transactions("hansard-archiver"),
             ],
             Party::Query => vec![write(topic::FRAMES), read(topic::RECORDS), group(READER_GROUP)],
-            Party::Siem => vec![read(topic::RECORDS), group("siem")],
+            Party::Siem => [read(topic::RECORDS), (Operation::Read, Resource::Groups("siem".to_owned()))]
+                .into_iter()
+                .chain(events.map(read))
+                .collect(),
         }
     }
 }
@@ -101,12 +111,14 @@ pub fn plan(section: &Bus) -> Vec<Plan> {
         replication: section.replication,
         settings: settings(section, hours),
     };
-    vec![
+    let mut plans = vec![
         topic(topic::FRAMES, section.frames_hours),
         topic(topic::RECORDS, section.records_hours),
         topic(topic::APPROVALS, RARE_TOPIC_HOURS),
         topic(topic::QUARANTINE, RARE_TOPIC_HOURS),
-    ]
+    ];
+    plans.extend(section.events.iter().map(|format| topic(format.topic(), section.records_hours)));
+    plans
 }
 
 fn settings(section: &Bus, hours: u64) -> Vec<(String, String)> {
@@ -151,9 +163,9 @@ fn differences(plan: &[Plan], found: &BTreeMap<String, Found>) -> Vec<String> {
 }
 
 /// That the topics are there which these need, and that this user may do with them what they do.
-pub async fn check_needs(cluster: &Cluster, parties: &[Party]) -> Result<()> {
+pub async fn check_needs(cluster: &Cluster, section: &Bus, parties: &[Party]) -> Result<()> {
     let mut needs: Vec<(Operation, String)> = Vec::new();
-    for (operation, resource) in parties.iter().flat_map(|party| party.rights()) {
+    for (operation, resource) in parties.iter().flat_map(|party| party.rights(section)) {
         if let Resource::Topic(name) = resource {
             needs.push((operation, name));
         }
@@ -203,7 +215,7 @@ pub fn show_plan(section: &Bus) {
     }
 }
 
-/// `hansard topics create`: makes what is missing, then checks.
+/// `hansard topics create`: makes what is missing, schemas in the registry included, then checks.
 #[expect(clippy::print_stdout, reason = "what was done is what is asked for")]
 pub async fn create(section: &Bus) -> Result<()> {
     let cluster = connect(section).await?;
@@ -216,6 +228,9 @@ pub async fn create(section: &Bus) -> Result<()> {
             cluster.create(plan).await?;
             println!("{} is made", plan.name);
         }
+    }
+    for (subject, id) in registry::settle(section).await? {
+        println!("{subject} has schema {id}");
     }
     report(&planned, &find_made(&cluster, &planned).await?)
 }
@@ -236,13 +251,14 @@ async fn find_made(cluster: &Cluster, planned: &[Plan]) -> Result<BTreeMap<Strin
 pub async fn check(section: &Bus) -> Result<()> {
     let cluster = connect(section).await?;
     let planned = plan(section);
+    registry::check(section).await?;
     report(&planned, &find(&cluster, &planned).await?)
 }
 
 /// `hansard topics acls`: shows the rights of each party, as Kafka's own tool would give them, or gives them.
 #[expect(clippy::print_stdout, reason = "the rights are what is asked for")]
 pub async fn acls(section: &Bus, principals: &[(Party, String)], apply: bool) -> Result<()> {
-    let grants: Vec<Grant> = Party::ALL.iter().flat_map(|party| grants(*party, principals)).collect();
+    let grants: Vec<Grant> = Party::ALL.iter().flat_map(|party| grants(section, *party, principals)).collect();
     if apply {
         connect(section).await?.grant(&grants).await?;
     }
@@ -255,17 +271,18 @@ pub async fn acls(section: &Bus, principals: &[(Party, String)], apply: bool) ->
     Ok(())
 }
 
-fn grants(party: Party, principals: &[(Party, String)]) -> Vec<Grant> {
+fn grants(section: &Bus, party: Party, principals: &[(Party, String)]) -> Vec<Grant> {
     let given = principals.iter().find(|(of, _)| *of == party).map(|(_, principal)| principal.clone());
     let principal = given.unwrap_or_else(|| format!("User:{party}"));
     let grant = |(operation, resource)| Grant { principal: principal.clone(), resource, operation };
-    party.rights().into_iter().map(grant).collect()
+    party.rights(section).into_iter().map(grant).collect()
 }
 
 fn command_line(section: &Bus, grant: &Grant) -> String {
     let resource = match &grant.resource {
         Resource::Topic(name) => format!("--topic {name}"),
         Resource::Group(name) => format!("--group {name}"),
+        Resource::Groups(prefix) => format!("--group {prefix} --resource-pattern-type prefixed"),
         Resource::Transactions(prefix) => {
             format!("--transactional-id {prefix} --resource-pattern-type prefixed")
         }
@@ -360,11 +377,18 @@ mod tests {
     fn only_the_masker_reads_frames_and_writes_records() {
         let who = |operation, name: &str| -> Vec<&str> {
             let right = (operation, Resource::Topic(name.to_owned()));
-            Party::ALL.iter().filter(|party| party.rights().contains(&right)).map(|party| party.as_str()).collect()
+            Party::ALL
+                .iter()
+                .filter(|party| party.rights(&Bus::default()).contains(&right))
+                .map(|party| party.as_str())
+                .collect()
         };
         assert_eq!(who(Operation::Read, topic::FRAMES), ["masker"]);
         assert_eq!(who(Operation::Write, topic::RECORDS), ["masker"]);
         assert_eq!(who(Operation::Write, topic::APPROVALS), ["masker"]);
+        assert_eq!(who(Operation::Write, topic::OCSF), ["masker"]);
+        assert_eq!(who(Operation::Read, topic::OCSF), ["siem"]);
+        assert_eq!(who(Operation::Write, topic::CEF), Vec::<&str>::new(), "it is not asked for");
         assert_eq!(who(Operation::Write, topic::FRAMES), ["ingress", "approver", "query"]);
         assert_eq!(who(Operation::Read, topic::RECORDS), ["archiver", "query", "siem"]);
     }
@@ -374,7 +398,7 @@ mod tests {
         assert_eq!(principal("masker=User:m-1"), Ok((Party::Masker, "User:m-1".to_owned())));
         assert!(principal("masker=m-1").unwrap_err().contains("User:"));
         assert!(principal("nobody=User:x").is_err() && principal("masker").is_err());
-        let grants = grants(Party::Siem, &[(Party::Siem, "User:splunk".to_owned())]);
+        let grants = grants(&Bus::default(), Party::Siem, &[(Party::Siem, "User:splunk".to_owned())]);
         assert!(
             command_line(&Bus::default(), &grants[0]).contains("User:splunk --operation read --topic hansard.records")
         );

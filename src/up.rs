@@ -100,7 +100,7 @@ async fn start_roles(
     let votes = start.votes(desk.clone(), &stop).await;
     let questions = start.questions(desk.clone(), store.clone()).await?;
     start.console(listeners.console, votes.merge(questions), stop);
-    start.masker(keys)?;
+    start.masker(keys).await?;
     start.archiver(store);
     Ok(start.operated(listeners.operation, metrics, Some(desk.recorder)))
 }

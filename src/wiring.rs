@@ -19,6 +19,7 @@ use crate::{
     data::DataDirectory,
     kafka,
     keys::Keys,
+    registry,
     topics::{self, Party},
 };
 
@@ -68,7 +69,7 @@ pub async fn log(
         BusKind::Kafka => {
             let who = if let [party] = parties { party.as_str() } else { "all" };
             let cluster = kafka::connect(section, who).await?;
-            topics::check_needs(&cluster, parties).await?;
+            topics::check_needs(&cluster, section, parties).await?;
             Ok(cluster.bus())
         }
     }
@@ -239,6 +240,7 @@ pub fn check(configuration: &Configuration) -> Result<()> {
     #[cfg(any(feature = "ingress", feature = "masker"))]
     crate::redaction::check(&configuration.redaction)?;
     kafka::check(&configuration.bus)?;
+    registry::client(&configuration.bus)?;
     for (name, value) in &configuration.archive.options {
         value.read().with_context(|| format!("[archive] options.{name}"))?;
     }

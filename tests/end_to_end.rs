@@ -13,9 +13,11 @@ mod end_to_end {
     mod bucket;
     mod clouds;
     mod commands;
+    mod debian;
     mod deploy;
     mod doors;
     mod exposition;
+    mod feed;
     mod kafka;
     mod keys;
     mod masking;

@@ -12,12 +12,13 @@ use std::{
 const STAGES: [&str; 5] = ["ingress", "masker", "approver", "archiver", "query"];
 
 /// What each library may know of ours.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     ("protocol", &["schemas"]),
     ("identity", &["schemas"]),
     ("policy", &["schemas"]),
     ("redact", &["schemas"]),
     ("siem", &["schemas"]),
+    ("registry", &[]),
     ("envelope", &[]),
     ("tlog", &[]),
     ("bus", &[]),

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::{Partition, Reader, Stored};
-use schemas::{ApprovalEvent, Timestamp, topic};
+use schemas::{ApprovalEvent, Timestamp, avro::FINGERPRINT_HEADER, topic};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -133,7 +133,7 @@ impl Place {
 }
 
 fn fold(message: &Stored, at: &Partition, ledger: &Ledger) {
-    match ApprovalEvent::from_avro(&message.value) {
+    match ApprovalEvent::from_message(&message.value, message.header(FINGERPRINT_HEADER).map(AsRef::as_ref)) {
         Ok(event) => ledger.apply(&event, Timestamp(message.timestamp_us)),
         Err(error) => {
             metrics::counter!("hansard_approver_unreadable_total").increment(1);

@@ -9,6 +9,7 @@ use bus::{Message, Stored};
 use bytes::Bytes;
 use schemas::{
     Record,
+    avro::FINGERPRINT_HEADER,
     commit::{Batch, RECORD_SCHEMA, RECORDS_STREAM, same_day},
     leaf, topic,
 };
@@ -88,7 +89,7 @@ impl Buffer {
         self.first.get_or_insert(arrived);
         self.next_offset = message.offset + 1;
         self.bytes += message.value.len();
-        match read(&message.value) {
+        match read(&message) {
             Ok((record, leaf)) => self.rows.push(record, leaf, message.value.len())?,
             Err(reason) => self.quarantine.push(copy(self.partition, message, &reason)),
         }
@@ -119,8 +120,9 @@ impl Buffer {
     }
 }
 
-fn read(value: &[u8]) -> Result<(Record, Hash), String> {
-    let record = Record::from_avro(value).map_err(|error| setback::chain(&error))?;
+fn read(message: &Stored) -> Result<(Record, Hash), String> {
+    let fingerprint = message.header(FINGERPRINT_HEADER).map(AsRef::as_ref);
+    let record = Record::from_message(&message.value, fingerprint).map_err(|error| setback::chain(&error))?;
     leaf::check(&record).map_err(|error| setback::chain(&error))?;
     let leaf = record.leaf_hash.as_slice().try_into().map_err(|_| "its leaf hash is none".to_owned())?;
     Ok((record, leaf))

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bus::{Partition, Reader, Stored};
-use schemas::{Approval, ApprovalEvent, ApprovalId, Timestamp, approval::State, topic};
+use schemas::{Approval, ApprovalEvent, ApprovalId, Timestamp, approval::State, avro::FINGERPRINT_HEADER, topic};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -155,7 +155,7 @@ impl Follower {
 
     fn take(&mut self, message: &Stored) {
         self.from = message.offset + 1;
-        match ApprovalEvent::from_avro(&message.value) {
+        match ApprovalEvent::from_message(&message.value, message.header(FINGERPRINT_HEADER).map(AsRef::as_ref)) {
             Ok(event) => self.approvals.apply(&event, Timestamp(message.timestamp_us)),
             Err(error) => warn!(offset = message.offset, %error, "an approval event cannot be read"),
         }

@@ -23,7 +23,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use bus::Bus;
 use envelope::Opener;
 use redact::Redactor;
-use schemas::Clock;
+use schemas::{Clock, avro::Framing};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +59,15 @@ impl Default for Config {
     }
 }
 
+/// In which forms what is masked is published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Publishing {
+    pub records: Framing,
+    pub approvals: Framing,
+    /// Besides the records; each has a topic of its own.
+    pub events: Vec<siem::Format>,
+}
+
 /// What the masker works with; the command makes it.
 pub struct Deps {
     pub bus: Arc<dyn Bus>,
@@ -72,6 +81,7 @@ pub struct Deps {
     /// HMAC key of `principal_id` and `arguments_digest`.
     pub identity_key: [u8; 32],
     pub clock: Clock,
+    pub publishing: Publishing,
     /// Why nothing is masked at the moment; `None` when it is.
     pub ready: watch::Sender<Option<String>>,
 }
@@ -95,7 +105,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
     outputs::begin_counting();
     let most = config.retry_milliseconds_max.max(RETRY_MILLISECONDS_MIN);
     let mut pause = RETRY_MILLISECONDS_MIN;
-    let masker = Arc::new(row::Masker::new(deps.redactor, deps.shadow, deps.tenants, deps.opener, deps.identity_key));
+    let masker = Arc::new(row::Masker::of(&deps));
     let stage = session::Stage { config, masker, bus: deps.bus, clock: deps.clock, ready: deps.ready };
     while let Err(setback) = stage.session(&shutdown, &mut pause).await {
         if setback.is_rebalance() {

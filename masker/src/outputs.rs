@@ -1,10 +1,17 @@
-//! The messages that one batch of frames becomes.
+//! The messages that one batch of frames becomes: records, and the same as events for SIEMs in the formats that are wanted;
+//! approval events; frames for quarantine. All of them are of one transaction.
+
+use std::sync::Arc;
 
 use bus::{Message, Stored};
 use bytes::Bytes;
-use schemas::{Record, topic};
+use schemas::{
+    Record,
+    avro::{FINGERPRINT_HEADER, Framed},
+    topic,
+};
 
-use crate::row::Row;
+use crate::{Publishing, row::Row};
 
 /// Message header that says why a sealed frame is in quarantine.
 pub(crate) const REASON_HEADER: &str = "reason";
@@ -33,23 +40,24 @@ pub(crate) fn begin_counting() {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outputs {
+    publishing: Arc<Publishing>,
     messages: Vec<Message>,
     records: u64,
     quarantined: u64,
 }
 
 impl Outputs {
+    pub(crate) fn new(publishing: &Arc<Publishing>) -> Outputs {
+        Outputs { publishing: publishing.clone(), messages: Vec::new(), records: 0, quarantined: 0 }
+    }
+
     pub(crate) fn row(&mut self, row: Row) {
         self.record(&row.record);
         if let Some(event) = row.event {
-            self.messages.push(Message {
-                topic: topic::APPROVALS.to_owned(),
-                key: Bytes::copy_from_slice(event.approval_id.0.as_bytes()),
-                headers: Vec::new(),
-                value: event.to_avro().into(),
-            });
+            let framed = event.to_message(self.publishing.approvals);
+            self.avro(topic::APPROVALS, event.approval_id.0.as_bytes(), framed);
         }
     }
 
@@ -57,11 +65,25 @@ impl Outputs {
         let (kind, status) = (record.kind.as_str(), record.redaction_status.as_str());
         self.records += 1;
         metrics::counter!("hansard_masker_records_total", "kind" => kind, "status" => status).increment(1);
+        let key = record.exchange_id.0.as_bytes();
+        self.avro(topic::RECORDS, key, record.to_message(self.publishing.records));
+        for format in &self.publishing.events {
+            self.messages.push(Message {
+                topic: format.topic().to_owned(),
+                key: Bytes::copy_from_slice(key),
+                headers: Vec::new(),
+                value: siem::line(record, *format).into(),
+            });
+        }
+    }
+
+    fn avro(&mut self, topic: &str, key: &[u8], framed: Framed) {
+        let headers = framed.fingerprint.map(|fingerprint| (FINGERPRINT_HEADER.to_owned(), fingerprint.into()));
         self.messages.push(Message {
-            topic: topic::RECORDS.to_owned(),
-            key: Bytes::copy_from_slice(record.exchange_id.0.as_bytes()),
-            headers: Vec::new(),
-            value: record.to_avro().into(),
+            topic: topic.to_owned(),
+            key: Bytes::copy_from_slice(key),
+            headers: headers.into_iter().collect(),
+            value: framed.value.into(),
         });
     }
 

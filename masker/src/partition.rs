@@ -77,7 +77,7 @@ impl Reading {
 
     /// Turns messages into outputs. Messages that come once more are passed over.
     pub(crate) fn take(&mut self, messages: &[Stored], masker: &Masker) -> Outputs {
-        let mut outputs = Outputs::default();
+        let mut outputs = Outputs::new(&masker.publishing);
         for message in messages {
             if message.offset < self.next {
                 continue;
@@ -94,7 +94,7 @@ impl Reading {
     /// Ends what has been silent for too long. Only where all that the log holds has been read does the clock say what
     /// is silent; before that, the log's own time does.
     pub(crate) fn sweep(&mut self, now: Timestamp, end: u64, masker: &Masker) -> Outputs {
-        let mut outputs = Outputs::default();
+        let mut outputs = Outputs::new(&masker.publishing);
         // What is read again is as it was; nothing ends anew in it.
         if self.next >= self.note.emitted {
             let now = if self.next >= end { now.max(self.logged_at) } else { self.logged_at };
@@ -108,7 +108,7 @@ impl Reading {
 
     /// Ends all open streams: there is nothing more to come.
     pub(crate) fn end_all(&mut self, masker: &Masker) -> Outputs {
-        let mut outputs = Outputs::default();
+        let mut outputs = Outputs::new(&masker.publishing);
         while let Some(early) = self.streams.end_oldest() {
             self.emit(&early.ended, masker, &mut outputs);
         }

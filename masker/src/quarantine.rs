@@ -103,7 +103,7 @@ fn outside(at: &Partition, message: &Stored) -> Quarantined {
 
 /// Masks what is in quarantine now with the rules and keys of now.
 pub async fn reprocess(config: &Config, deps: Deps) -> Result<Released, Stuck> {
-    let masker = row::Masker::new(deps.redactor, deps.shadow, deps.tenants, deps.opener, deps.identity_key);
+    let masker = row::Masker::of(&deps);
     let mut consumer = join(&*deps.bus).await?;
     let positions = positions(&mut *consumer).await?;
     let mut pass = Pass { bus: &*deps.bus, masker: masker.into(), readings: HashMap::new(), ends: HashMap::new() };

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::{
+    Deps, Publishing,
     evidence::{Evidence, withheld},
     open::Unreadable,
     partition::Work,
@@ -29,7 +30,8 @@ pub(crate) struct Masker {
     shadow: watch::Receiver<Option<Arc<Redactor>>>,
     tenants: HashMap<String, String>,
     pub(crate) opener: Arc<Opener>,
-    identity_key: [u8; 32],
+    pub(crate) identity_key: [u8; 32],
+    pub(crate) publishing: Arc<Publishing>,
 }
 
 /// A record, and the approval event that came with it.
@@ -42,14 +44,15 @@ pub(crate) struct Row {
 }
 
 impl Masker {
-    pub(crate) fn new(
-        redactor: watch::Receiver<Arc<Redactor>>,
-        shadow: watch::Receiver<Option<Arc<Redactor>>>,
-        tenants: HashMap<String, String>,
-        opener: Arc<Opener>,
-        identity_key: [u8; 32],
-    ) -> Masker {
-        Masker { redactor, shadow, tenants, opener, identity_key }
+    pub(crate) fn of(deps: &Deps) -> Masker {
+        Masker {
+            redactor: deps.redactor.clone(),
+            shadow: deps.shadow.clone(),
+            tenants: deps.tenants.clone(),
+            opener: deps.opener.clone(),
+            identity_key: deps.identity_key,
+            publishing: Arc::new(deps.publishing.clone()),
+        }
     }
 
     /// The record of a frame that stands for itself, or of the frame that ends a stream.

@@ -30,6 +30,10 @@ pub struct Config {
     pub tail_bytes_max: usize,
     /// How often the commit log and the tail are looked at while nobody asks.
     pub follow_seconds: u64,
+    /// Readers that follow the records at the same time.
+    pub streams_max: usize,
+    /// How long one of them may, before it shows again who it is.
+    pub stream_seconds_max: u64,
 }
 
 impl Default for Config {
@@ -46,6 +50,8 @@ impl Default for Config {
             concurrent_max: 4,
             tail_bytes_max: 128 * 1024 * 1024,
             follow_seconds: 5,
+            streams_max: 16,
+            stream_seconds_max: 900,
         }
     }
 }

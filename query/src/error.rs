@@ -42,6 +42,16 @@ pub enum Error {
     },
     #[error("what is not archived yet cannot be read")]
     Tail(#[source] bus::Error),
+    #[error(
+        "the log keeps no offsets {from} to {start} of partition {number} any more: they are in the archive, ask for them by \
+             SQL, and go on from {number}:{start}"
+    )]
+    Gone { number: u32, from: u64, start: u64 },
+    #[error(
+        "the message at offset {offset}, read from {place}, is no record that this version can read ({why}): use the version of \
+         the masker that wrote it, or go on behind it"
+    )]
+    Unreadable { place: String, offset: u64, why: String },
     #[error("the log moved on while the statement ran; ask again")]
     Moved,
     #[error("the answer could not be made: {0}")]
@@ -57,27 +67,36 @@ impl Error {
             Error::TooDeep { .. } | Error::TooSlow(_) | Error::TooBig { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Busy => StatusCode::TOO_MANY_REQUESTS,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
+            Error::Gone { .. } => StatusCode::GONE,
             Error::Forbidden => StatusCode::FORBIDDEN,
             Error::Unauthenticated(identity::Refused::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Error::Unrecorded(_) | Error::Archive { .. } | Error::Tail(_) | Error::Moved => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::Unreadable { .. } | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// The word for the column `outcome` of the read that was refused.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Error::Statement(_) | Error::Malformed(_) | Error::NotAnId(_) | Error::NotFound(_) => Outcome::Malformed,
+            Error::Statement(_) | Error::Malformed(_) | Error::NotAnId(_) | Error::NotFound(_) | Error::Gone { .. } => {
+                Outcome::Malformed
+            }
             Error::TooLong { .. } | Error::TooDeep { .. } | Error::TooBig { .. } => Outcome::TooLarge,
             Error::TooSlow(_) | Error::Busy => Outcome::Timeout,
             Error::Forbidden => Outcome::Forbidden,
             Error::Unauthenticated(_) => Outcome::Unauthenticated,
             Error::Unrecorded(_) => Outcome::Unrecorded,
-            Error::Archive { .. } | Error::Tail(_) | Error::Moved | Error::Internal(_) => Outcome::Unreachable,
+            Error::Archive { .. } | Error::Tail(_) | Error::Moved | Error::Unreadable { .. } | Error::Internal(_) => {
+                Outcome::Unreachable
+            }
         }
+    }
+
+    pub(crate) fn gone(number: u32, from: u64, start: u64) -> Error {
+        Error::Gone { number, from, start }
     }
 
     pub(crate) fn archive(

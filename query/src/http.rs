@@ -1,9 +1,10 @@
-//! The door for programs: `POST /v1/sql` and `GET /v1/replay/{id}`, and beside it the pages for people.
+//! The door for programs: `POST /v1/sql`, `GET /v1/replay/{id}` and `GET /v1/tail`, and beside it the pages for people.
 //!
 //! It refuses whoever has no token, and records that it did.
 
 mod door;
 mod form;
+mod tail;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub async fn router(trail: Arc<Trail>, authenticator: Arc<Authenticator>) -> Rou
     Router::new()
         .route("/v1/sql", post(sql))
         .route("/v1/replay/{id}", get(replay))
+        .route("/v1/tail", get(tail::tail))
         .merge(console::routes())
         .with_state(door)
 }

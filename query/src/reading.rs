@@ -25,7 +25,7 @@ pub struct Asker {
 /// What is asked, as it is recorded.
 #[derive(Debug)]
 pub(crate) struct Question {
-    /// `trail/sql`, `trail/replay` or `trail/explore`.
+    /// `trail/sql`, `trail/replay`, `trail/explore` or `trail/tail`.
     pub(crate) method: &'static str,
     /// An id, where one thing is asked for.
     pub(crate) target: Option<String>,

@@ -21,6 +21,7 @@ use tracing::warn;
 use crate::{
     Answer, Asker, Config, EVERYBODY, Error, Replay,
     engine::{Engine, Statement},
+    feed::{Feed, Page, Stream, Wish},
     reading::{Question, Readings},
     replay,
     snapshot::{Snapshot, Snapshots},
@@ -44,6 +45,7 @@ pub struct Trail {
     config: Config,
     engine: Arc<Engine>,
     snapshots: Arc<Snapshots>,
+    feed: Arc<Feed>,
     readings: Readings,
     ready: watch::Sender<Option<String>>,
     /// Something was asked since this was last looked at.
@@ -66,11 +68,12 @@ impl Trail {
     /// Reads the commit log and the tail, and goes on following them for as long as the trail is held. When they cannot
     /// be read, the trail opens all the same, says so in `ready`, and recovers by itself.
     pub async fn open(config: Config, deps: Deps) -> Arc<Trail> {
+        let feed = Arc::new(Feed::new(Arc::clone(&deps.reader), &config));
         let snapshots = Arc::new(Snapshots::new(Arc::clone(&deps.store), deps.reader, config.tail_bytes_max));
         let engine = Engine::new(config.clone(), deps.store, Arc::clone(&snapshots));
         let readings = Readings { recorder: deps.recorder, clock: deps.clock };
-        let asked = AtomicBool::new(false);
-        let trail = Arc::new(Trail { config, engine: Arc::new(engine), snapshots, readings, ready: deps.ready, asked });
+        let (engine, ready, asked) = (Arc::new(engine), deps.ready, AtomicBool::new(false));
+        let trail = Arc::new(Trail { config, engine, snapshots, feed, readings, ready, asked });
         trail.tell(trail.snapshots.take(Look::Watch).await);
         tokio::spawn(follow(Arc::downgrade(&trail), Duration::from_secs(trail.config.follow_seconds.max(1))));
         trail
@@ -113,6 +116,16 @@ impl Trail {
         let target = Some(self.recordable(id).to_owned());
         let question = Question { method: "trail/replay", target, body: serde_json::Value::Null };
         self.recorded(who, question, self.told_again(id)).await
+    }
+
+    /// The records from a place of the log on, as many as a page holds.
+    pub(crate) async fn page(&self, who: &Asker, wish: &Wish) -> Result<Page, Error> {
+        self.recorded(who, wish.question(), self.feed.page(wish)).await
+    }
+
+    /// The records from a place of the log on, as they come.
+    pub(crate) async fn stream(&self, who: &Asker, wish: &Wish) -> Result<Stream, Error> {
+        self.recorded(who, wish.question(), self.feed.stream(wish)).await
     }
 
     /// Answers several statements of ours that make up one page.

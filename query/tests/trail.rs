@@ -19,5 +19,7 @@ mod rows;
 mod safety;
 #[path = "trail/store.rs"]
 mod store;
+#[path = "trail/tail.rs"]
+mod tail;
 #[path = "trail/views.rs"]
 mod views;

@@ -6,5 +6,11 @@ pub const FRAMES: &str = "hansard.frames";
 pub const RECORDS: &str = "hansard.records";
 /// Masked approval events. Key: approval id.
 pub const APPROVALS: &str = "hansard.approvals";
+/// Masked records as OCSF events in JSON, for SIEMs. Key: exchange id. Without payloads, as are the next two.
+pub const OCSF: &str = "hansard.ocsf";
+/// The same as documents of the Elastic Common Schema.
+pub const ECS: &str = "hansard.ecs";
+/// The same as lines of the ArcSight Common Event Format.
+pub const CEF: &str = "hansard.cef";
 /// Sealed frames that the masker could not turn into a full record. Key: exchange id.
 pub const QUARANTINE: &str = "hansard.quarantine";

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use url::Url;
 
 use crate::secret::Secret;
 
@@ -28,6 +29,27 @@ pub struct Bus {
     pub replication: u32,
     /// Kafka: how long a message may take to become durable, over all tries.
     pub send_seconds_max: u64,
+    /// Kafka: as what the records are published as well, each format on a topic of its own.
+    pub events: Vec<siem::Format>,
+    /// Kafka: records and approvals are Avro as Confluent's clients read it; without it, they are single objects.
+    pub registry: Option<Registry>,
+}
+
+/// The schema registry.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// What comes before `/subjects`.
+    #[serde(deserialize_with = "super::url")]
+    pub url: Url,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub token: Option<Secret>,
+    /// Who signed its certificate; without it, whom this machine trusts.
+    pub ca: Option<PathBuf>,
+    /// How long it may take for one answer.
+    #[serde(default = "answer_seconds_max")]
+    pub answer_seconds_max: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
@@ -84,6 +106,8 @@ impl Default for Bus {
             sasl: None,
             replication: 3,
             send_seconds_max: 15,
+            events: vec![siem::Format::Ocsf],
+            registry: None,
         }
     }
 }
@@ -105,6 +129,26 @@ impl Bus {
         if let Some(sasl) = &self.sasl {
             fault(!sasl.is_whole(), sasl.needs());
         }
+        let twice =
+            siem::Format::ALL.iter().any(|format| self.events.iter().filter(|event| *event == format).count() > 1);
+        fault(twice, "events names a format twice");
+        if let Some(registry) = &self.registry {
+            fault(!is_kafka, "registry: the embedded log has no readers that would ask one; leave it out");
+            fault(!registry.is_whole(), "registry: give username and password, or token, or none of them");
+            let seconds = registry.answer_seconds_max;
+            fault(seconds == 0 || seconds > 300, "registry: answer_seconds_max must be 1 to 300");
+        }
+    }
+}
+
+fn answer_seconds_max() -> u64 {
+    10
+}
+
+impl Registry {
+    fn is_whole(&self) -> bool {
+        let named = self.username.is_some();
+        named == self.password.is_some() && !(named && self.token.is_some())
     }
 }
 

@@ -334,6 +334,12 @@ pub fn call(id: u64, tool: &str, arguments: Value) -> Value {
     serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": tool, "arguments": arguments } })
 }
 
+/// The folders in a folder.
+pub fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(Result::unwrap);
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
 /// Every file below a folder.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

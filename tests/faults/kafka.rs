@@ -15,6 +15,7 @@ use super::{
 };
 use site::Site;
 
+mod events;
 mod people;
 mod replaced;
 mod site;

@@ -214,6 +214,7 @@ impl Site {
             shadow: tokio::sync::watch::channel(None).1,
             tenants: std::collections::HashMap::new(),
             identity_key: IDENTITY_KEY,
+            publishing: masker::Publishing::default(),
             clock: clock(),
             ready: watch::Sender::new(None),
         }

@@ -126,6 +126,8 @@ pub struct Grant {
 pub enum Resource {
     Topic(String),
     Group(String),
+    /// All groups whose names begin so.
+    Groups(String),
     /// All transactional ids that begin so.
     Transactions(String),
 }

@@ -12,10 +12,12 @@ mod ecs;
 mod ocsf;
 mod reading;
 
-use schemas::Record;
+use schemas::{Record, topic};
+use serde::Deserialize;
 
 /// How an event is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// OCSF 1.8.0, API Activity (6003) with the profiles security_control, trace and ai_operation.
     Ocsf,
@@ -23,6 +25,27 @@ pub enum Format {
     Ecs,
     /// ArcSight Common Event Format, version 0.
     Cef,
+}
+
+impl Format {
+    pub const ALL: [Format; 3] = [Format::Ocsf, Format::Ecs, Format::Cef];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Ocsf => "ocsf",
+            Format::Ecs => "ecs",
+            Format::Cef => "cef",
+        }
+    }
+
+    /// Where the masker publishes events of this format.
+    pub fn topic(self) -> &'static str {
+        match self {
+            Format::Ocsf => topic::OCSF,
+            Format::Ecs => topic::ECS,
+            Format::Cef => topic::CEF,
+        }
+    }
 }
 
 /// One event, in one line without its end.

@@ -75,7 +75,6 @@ fn actor(record: &Record) -> Value {
     let mut put = |key: &str, value: Option<Value>| value.map(|value| actor.insert(key.to_owned(), value));
     put("app_name", record.agent.as_ref().map(|agent| json!(agent)));
     put("idp", record.issuer.as_ref().map(|issuer| json!({ "name": issuer, "url_string": issuer })));
-    put("invoked_by", (!record.act.is_empty()).then(|| record.act.join(", ").into()));
     put("session", record.conversation_id.map(|id| json!({ "uid": id.to_string() })));
     Value::Object(actor)
 }
@@ -183,6 +182,7 @@ fn unmapped(record: &Record) -> Value {
         "redaction_rules": rules,
     }));
     let mut put = |key: &str, value: Option<&str>| value.map(|value| unmapped.insert(key.to_owned(), json!(value)));
+    put("act", (!record.act.is_empty()).then(|| record.act.join(", ")).as_deref());
     put("auth_method", record.auth_method.as_deref());
     put("approval_id", record.approval_id.map(|id| id.to_string()).as_deref());
     put("arguments_digest", record.arguments_digest.as_deref());

@@ -1,15 +1,20 @@
-//! Events against the rules of their formats. `ocsf-1.8.0.json` says of the class and of each object that we write
-//! which attributes it has, of what type, and which are required; whatever an event says beyond that is a fault.
+//! Events against the rules of their formats. `ocsf-1.8.0.json` is made by `ocsf_rules.py` from the published schema: it
+//! says of the class and of each object that we write which attributes it has, of what type, with which values and the
+//! captions beside them, and which are required; whatever an event says beyond that is a fault.
 
 use hansard_siem::{Format, line};
 use proptest::prelude::*;
+use regex::Regex;
 use schemas::{
-    ConversationId, Direction, ExchangeId, Record, RecordId, RecordKind, RedactionStatus, Timestamp, record::Redaction,
+    ApprovalId, ConversationId, Direction, ExchangeId, Record, RecordId, RecordKind, RedactionStatus, Timestamp,
+    record::Redaction,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 const RULES: &str = include_str!("ocsf-1.8.0.json");
+/// "Other", in every enumeration.
+const OTHER: i64 = 99;
 const AT_US: i64 = 1_785_231_000_123_456;
 
 fn blank(kind: RecordKind) -> Record {
@@ -92,7 +97,10 @@ fn faults(rules: &Value, kind: &str, value: &Value, path: &str) -> Vec<String> {
         let path = format!("{path}/{name}");
         match attributes.get(name) {
             None => faults.push(format!("{path} does not exist in the schema")),
-            Some(rule) => faults.extend(of_attribute(rules, rule, member, &path)),
+            Some(rule) => {
+                faults.extend(of_attribute(rules, rule, member, &path));
+                faults.extend(of_caption(rule, member, members, &path));
+            }
         }
     }
     faults
@@ -106,17 +114,44 @@ fn of_attribute(rules: &Value, rule: &Value, value: &Value, path: &str) -> Vec<S
     of_type(rules, rule, value, path)
 }
 
+/// What stands beside a number of an enumeration is its caption, but for "Other", which is in the words of the source.
+fn of_caption(rule: &Value, value: &Value, members: &Map<String, Value>, path: &str) -> Option<String> {
+    let caption = rule["enum"].get(value.to_string())?;
+    let beside = members.get(rule["sibling"].as_str()?)?;
+    (*value != OTHER && beside != caption).then(|| format!("{path} is {caption}, and beside it stands {beside}"))
+}
+
 fn of_type(rules: &Value, rule: &Value, value: &Value, path: &str) -> Vec<String> {
-    let fits = match rule["type"].as_str().expect("a type") {
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
-        "long" => value.is_i64() || value.is_u64(),
+    let kind = rule["type"].as_str().expect("a type");
+    if rules["objects"].get(kind).is_some() {
+        return faults(rules, kind, value, path);
+    }
+    let listed = rule["enum"].as_object().is_none_or(|listed| listed.contains_key(&value.to_string()));
+    let current = rule["deprecated"] != true;
+    if fits(rules, kind, value) && listed && current {
+        return Vec::new();
+    }
+    vec![format!("{path} is {value}, against {rule}")]
+}
+
+/// A value of this type of the dictionary, and of the types that it is made of.
+fn fits(rules: &Value, kind: &str, value: &Value) -> bool {
+    let of_base = match kind {
+        "string_t" => value.is_string(),
+        "boolean_t" => value.is_boolean(),
+        "integer_t" => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+        "long_t" => value.is_i64() || value.is_u64(),
         "object" => value.is_object(),
-        object => return faults(rules, object, value, path),
+        "json_t" => true,
+        kind => rules["types"][kind]["type"].as_str().is_some_and(|base| fits(rules, base, value)),
     };
-    let listed = rule["enum"].as_array().is_none_or(|listed| listed.contains(value));
-    if fits && listed { Vec::new() } else { vec![format!("{path} is {value}, against {rule}")] }
+    let rule = &rules["types"][kind];
+    let matches = |pattern: &str| Regex::new(pattern).expect("a pattern").is_match(value.as_str().unwrap_or_default());
+    let in_range = |range: &Vec<Value>| (range[0].as_i64()..=range[1].as_i64()).contains(&value.as_i64());
+    of_base
+        && rule["regex"].as_str().is_none_or(matches)
+        && rule["max_len"].as_u64().is_none_or(|most| value.as_str().is_some_and(|text| text.len() as u64 <= most))
+        && rule["range"].as_array().is_none_or(in_range)
 }
 
 #[track_caller]
@@ -150,8 +185,22 @@ fn the_rules_find_what_is_wrong() {
     event["severity_id"] = 7.into();
     event["actor"] = serde_json::json!({ "idp": { "name": 1 } });
     event["invented"] = true.into();
+    event["status"] = "Success".into();
+    event["src_endpoint"]["ip"] = "nowhere".into();
     event.as_object_mut().expect("an object").remove("time");
-    assert_eq!(faults(&rules, "event", &event, "").len(), 5, "{:?}", faults(&rules, "event", &event, ""));
+    let found = faults(&rules, "event", &event, "").join("\n");
+    for part in [
+        "/severity_id is 7",
+        "/actor has none of",
+        "/actor/idp/name is 1",
+        "/invented does not exist",
+        "/status_id is \"Failure\", and beside it stands \"Success\"",
+        "/src_endpoint/ip is \"nowhere\"",
+        "/time is missing",
+    ] {
+        assert!(found.contains(part), "{part:?} is not in {found}");
+    }
+    assert_eq!(found.lines().count(), 7, "{found}");
 }
 
 #[test]
@@ -178,6 +227,18 @@ fn an_elastic_document_holds_nothing_empty() {
     assert_eq!((&document["user"]["id"], &document["event"]["outcome"]), (&"ada".into(), &"failure".into()));
     assert_eq!(document["event"]["duration"], 1_234_567_000_i64);
     assert_eq!(document["hansard"]["target"], "deploy_service");
+}
+
+/// The recipe for Elasticsearch has a type for each field of ours.
+#[test]
+fn the_index_template_knows_what_is_ours() {
+    let template: Value =
+        serde_json::from_str(include_str!("../../../deploy/siem/elastic/index-template.json")).expect("JSON");
+    let typed = template.pointer("/template/mappings/properties/hansard/properties").expect("our fields");
+    let record = Record { approval_id: Some(ApprovalId(Uuid::from_u128(9))), ..full(RecordKind::Response) };
+    let document: Value = serde_json::from_str(&line(&record, Format::Ecs)).expect("JSON");
+    let ours = |fields: &Value| fields.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ours(&document["hansard"]), ours(typed));
 }
 
 /// Read as a SIEM reads it: a header of eight fields, then pairs.

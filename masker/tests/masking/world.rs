@@ -23,9 +23,11 @@ use hansard_masker::{
 use schemas::{
     ApprovalEvent, Context, Direction, Ending, ExchangeId, Frame, FrameKind, Outcome, Principal, Record, Stamp,
     Timestamp,
+    avro::{FINGERPRINT_HEADER, Framing},
     frame::{KIND_HEADER, associated_data},
     topic,
 };
+use siem::Format;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -104,6 +106,7 @@ impl World {
             tenants: std::collections::HashMap::new(),
             identity_key: [7; 32],
             clock: Arc::new(move || Timestamp(now_us.load(Ordering::Relaxed))),
+            publishing: publishing(),
             ready: self.ready.clone(),
         }
     }
@@ -146,19 +149,36 @@ impl World {
 
     pub(crate) async fn records(&self) -> Vec<Record> {
         let messages = self.messages(topic::RECORDS).await;
-        let records: Vec<_> =
-            messages.iter().map(|stored| Record::from_avro(&stored.value).expect("a record")).collect();
+        let records: Vec<_> = messages
+            .iter()
+            .map(|stored| Record::from_message(&stored.value, fingerprint(stored)).expect("a record"))
+            .collect();
         for record in &records {
             schemas::leaf::check(record).expect("the leaf fits the columns");
         }
+        for format in Format::ALL {
+            self.check_events(&records, format).await;
+        }
         records
+    }
+
+    /// What is a record is an event as well, once and in the same order. What came since the records were read may be more.
+    async fn check_events(&self, records: &[Record], format: Format) {
+        let events = self.messages(format.topic()).await;
+        let keys = |record: &Record| (record.exchange_id.0.as_bytes().to_vec(), siem::line(record, format));
+        let events: Vec<_> = events.into_iter().map(|event| (event.key.to_vec(), text(&event.value))).collect();
+        let expected: Vec<_> = records.iter().map(keys).collect();
+        assert_eq!(events.get(..expected.len()), Some(expected.as_slice()), "{format:?}");
     }
 
     pub(crate) async fn approvals(&self) -> Vec<(ApprovalEvent, Bytes)> {
         let messages = self.messages(topic::APPROVALS).await;
         messages
             .into_iter()
-            .map(|stored| (ApprovalEvent::from_avro(&stored.value).expect("an event"), stored.key))
+            .map(|stored| {
+                let event = ApprovalEvent::from_message(&stored.value, fingerprint(&stored)).expect("an event");
+                (event, stored.key)
+            })
             .collect()
     }
 
@@ -232,10 +252,31 @@ async fn open_log(folder: &std::path::Path, now_us: Arc<AtomicI64>) -> Embedded 
     };
     let config = embedded::Config {
         path: folder.join("log.sqlite"),
-        topics: [topic::FRAMES, topic::RECORDS, topic::APPROVALS, topic::QUARANTINE].map(topic).into(),
+        topics: [topic::FRAMES, topic::RECORDS, topic::APPROVALS, topic::QUARANTINE]
+            .into_iter()
+            .chain(Format::ALL.map(Format::topic))
+            .map(topic)
+            .collect(),
         clock_us: Arc::new(move || now_us.load(Ordering::Relaxed)),
     };
     Embedded::open(config).await.expect("a log")
+}
+
+/// Everything that can be published, in the form that needs a header.
+fn publishing() -> masker::Publishing {
+    masker::Publishing {
+        records: Framing::Registered { schema_id: 7 },
+        approvals: Framing::Registered { schema_id: 8 },
+        events: Format::ALL.to_vec(),
+    }
+}
+
+fn fingerprint(stored: &Stored) -> Option<&[u8]> {
+    stored.header(FINGERPRINT_HEADER).map(AsRef::as_ref)
+}
+
+fn text(value: &Bytes) -> String {
+    String::from_utf8(value.to_vec()).expect("text")
 }
 
 pub(crate) fn exchange(number: u128) -> ExchangeId {

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
 use bus::{Partition, Reader, Stored};
-use schemas::{Record, topic};
+use schemas::{Record, avro::FINGERPRINT_HEADER, topic};
 
 use crate::Error;
 
@@ -65,7 +65,7 @@ impl Piece {
     fn decode(messages: &[Stored], next: u64) -> Result<Piece, Error> {
         let (mut records, mut offsets, mut unreadable) = (Vec::with_capacity(messages.len()), Vec::new(), 0);
         for message in messages {
-            match Record::from_avro(&message.value) {
+            match Record::from_message(&message.value, message.header(FINGERPRINT_HEADER).map(AsRef::as_ref)) {
                 Ok(record) => {
                     records.push(record);
                     offsets.push(message.offset);

@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use hansard_query::Config;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use identity::{
     Authenticator, Issuer, Keys,
@@ -21,15 +23,19 @@ use super::{
 
 const AUDIENCE: &str = "https://hansard.example";
 
-struct Served {
-    ground: Ground,
+pub(crate) struct Served {
+    pub(crate) ground: Ground,
     address: SocketAddr,
     issuer: DevelopmentIssuer,
 }
 
 impl Served {
-    async fn new() -> Served {
-        let ground = Ground::new().await;
+    pub(crate) async fn new() -> Served {
+        Served::with(Config::default()).await
+    }
+
+    pub(crate) async fn with(config: Config) -> Served {
+        let ground = Ground::with(config).await;
         ground.publish(&[request(1), response(1, "ok")]).await;
         let issuer = DevelopmentIssuer::generate();
         let trusted = Issuer {
@@ -48,33 +54,42 @@ impl Served {
         Served { ground, address, issuer }
     }
 
-    fn token(&self) -> String {
-        let who = principal("ada", &["auditors"]);
+    fn token(&self, groups: &[&str]) -> String {
+        let who = principal("ada", groups);
         self.issuer.token(&who, AUDIENCE, Timestamp(MORNING), Duration::from_secs(600))
     }
 
-    async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Response<Bytes> {
+    pub(crate) async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Response<Bytes> {
+        let (parts, body) = self.open(request, body).await.into_parts();
+        Response::from_parts(parts, body.collect().await.expect("a body").to_bytes())
+    }
+
+    /// The answer, whose body is still to come.
+    pub(crate) async fn open(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.expect("connected");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");
         tokio::spawn(connection);
         let request = request.header("host", self.address.to_string()).body(Full::new(body.into())).expect("a request");
-        let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
-        Response::from_parts(parts, body.collect().await.expect("a body").to_bytes())
+        sender.send_request(request).await.expect("an answer")
     }
 
-    fn as_ada(&self, request: http::request::Builder) -> http::request::Builder {
-        request.header("authorization", format!("Bearer {}", self.token()))
+    pub(crate) fn as_ada(&self, request: http::request::Builder) -> http::request::Builder {
+        self.as_one_of(&["auditors"], request)
     }
 
-    async fn last_refusal(&self) -> Outcome {
+    pub(crate) fn as_one_of(&self, groups: &[&str], request: http::request::Builder) -> http::request::Builder {
+        request.header("authorization", format!("Bearer {}", self.token(groups)))
+    }
+
+    pub(crate) async fn last_refusal(&self) -> Outcome {
         let last = self.ground.frames().await.pop().expect("a frame");
         assert_eq!(last.kind, FrameKind::Refusal);
         last.ending.expect("an ending").outcome
     }
 }
 
-fn text(response: &Response<Bytes>) -> &str {
+pub(crate) fn text(response: &Response<Bytes>) -> &str {
     std::str::from_utf8(response.body()).expect("text")
 }
 
@@ -107,15 +122,20 @@ async fn a_replay_is_an_array_of_records() {
 #[tokio::test]
 async fn without_a_token_there_is_nothing_but_a_record() {
     let served = Served::new().await;
-    for (method, path) in
-        [("POST", "/v1/sql"), ("GET", "/v1/replay/x"), ("GET", "/"), ("GET", "/sql"), ("GET", "/exchange/x")]
-    {
+    for (method, path) in [
+        ("POST", "/v1/sql"),
+        ("GET", "/v1/replay/x"),
+        ("GET", "/v1/tail"),
+        ("GET", "/"),
+        ("GET", "/sql"),
+        ("GET", "/exchange/x"),
+    ] {
         let refused = served.send(Request::builder().method(method).uri(path), "select 1").await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path}");
         assert_eq!(served.last_refusal().await, Outcome::Unauthenticated);
     }
     let frames = served.ground.frames().await;
-    assert_eq!(frames.len(), 5);
+    assert_eq!(frames.len(), 6);
     let context = frames[0].context.as_ref().expect("a context");
     assert_eq!((context.principal.as_ref(), context.source_ip.as_deref()), (None, Some("127.0.0.1")));
     assert_eq!(frames[0].body, None, "what a stranger sent is not kept");
@@ -148,7 +168,7 @@ async fn pages_are_shown_to_a_session_and_escape_what_they_show() {
         ..request(7)
     };
     served.ground.publish(&[hostile]).await;
-    let cookie = format!("hansard_session={}", served.token());
+    let cookie = format!("hansard_session={}", served.token(&["auditors"]));
     for path in ["/?from=2026-07-28&who=ada".to_owned(), format!("/exchange/{}", exchange_id(7)), "/sql".to_owned()] {
         let page = served.send(Request::get(&path).header("cookie", &cookie), "").await;
         assert_eq!(page.status(), StatusCode::OK, "{path}: {}", text(&page));
@@ -163,7 +183,7 @@ async fn pages_are_shown_to_a_session_and_escape_what_they_show() {
 #[tokio::test]
 async fn the_form_for_sql_takes_the_session_from_its_own_page_only() {
     let served = Served::new().await;
-    let cookie = format!("hansard_session={}", served.token());
+    let cookie = format!("hansard_session={}", served.token(&["auditors"]));
     let form = |site: &str| Request::post("/sql").header("cookie", &cookie).header("sec-fetch-site", site);
     let own = served.send(form("same-origin"), "sql=select+40%2B2+as+n").await;
     assert_eq!(own.status(), StatusCode::OK);

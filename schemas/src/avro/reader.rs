@@ -6,8 +6,14 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    #[error("not an Avro single object: it does not begin with C3 01 and a fingerprint")]
-    NotSingleObject,
+    #[error("not an Avro message: it begins neither with C3 01 and a fingerprint nor with 00 and a schema id")]
+    NotAvro,
+    #[error(
+        "the message has schema id {schema_id} of a registry but no header {} that says which version this is: it lost its \
+         headers on the way, or no masker wrote it",
+        super::FINGERPRINT_HEADER
+    )]
+    Unnamed { schema_id: u32 },
     #[error("unknown version of the {topic} schema, fingerprint {fingerprint:016x}: a newer program wrote it")]
     UnknownVersion { topic: &'static str, fingerprint: u64 },
     #[error("the message ends at byte {at}, within a value")]

@@ -1,5 +1,8 @@
 //! Our Avro against `apache-avro`: the same bytes for the same values, and the same fingerprints.
 //!
+//! Its canonical form keeps `{"type": …}` around a primitive with a logical type, which the specification (and Java's and
+//! Python's implementations) do not: it is asked about the schemas without logical types, which are the same schemas.
+//!
 //! The values are built here from the Rust types by field names, apart from our codec, so an order or a type that does
 //! not agree with the `.avsc` is found.
 
@@ -17,6 +20,7 @@ use hansard_schemas::{
     record::{FieldBytes, Redaction},
 };
 use proptest::prelude::*;
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{arbitrary, sample};
@@ -27,13 +31,24 @@ const HEADER: usize = 10;
 #[test]
 fn fingerprints_are_those_of_the_schemas() {
     let check = |text: &str, expected: u64| {
-        let fingerprint = schema(text).fingerprint::<apache_avro::rabin::Rabin>();
+        let json = serde_json::from_str(text).expect("JSON");
+        let fingerprint = schema(&plain(json).to_string()).fingerprint::<apache_avro::rabin::Rabin>();
         let bytes = fingerprint.bytes.as_slice().try_into().expect("eight bytes");
         assert_eq!(u64::from_le_bytes(bytes), expected, "{fingerprint}");
     };
     check(FRAME_SCHEMA, FRAME_V1);
     check(RECORD_SCHEMA, RECORD_V1);
     check(APPROVAL_SCHEMA, APPROVAL_V1);
+}
+
+/// A schema without logical types.
+fn plain(schema: Json) -> Json {
+    match schema {
+        Json::Object(mut members) if members.contains_key("logicalType") => members.remove("type").expect("a type"),
+        Json::Object(members) => members.into_iter().map(|(name, member)| (name, plain(member))).collect(),
+        Json::Array(items) => items.into_iter().map(plain).collect(),
+        other => other,
+    }
 }
 
 #[test]
@@ -76,8 +91,9 @@ fn check_single_object(schema_text: &str, ours: &[u8], value: Value) {
     let mut theirs = Vec::new();
     let mut writer = GenericSingleObjectWriter::new_with_capacity(&schema(schema_text), 1024).expect("a schema");
     writer.write_value(value.clone(), &mut theirs).expect("a value of the schema");
-    assert_eq!(ours, theirs);
+    assert_eq!((&ours[..2], &ours[HEADER..]), (&theirs[..2], &theirs[HEADER..]));
     let reader = GenericSingleObjectReader::builder().schema(schema(schema_text)).build().expect("a schema");
+    let ours = [&theirs[..HEADER], &ours[HEADER..]].concat();
     assert_eq!(reader.read_value(&mut &ours[..]).expect("their reader takes our message"), value);
 }
 

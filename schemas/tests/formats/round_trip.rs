@@ -1,6 +1,9 @@
 //! What is written is read back the same; what is damaged is refused.
 
-use hansard_schemas::{ApprovalEvent, Frame, Record, arrow, avro::DecodeError};
+use hansard_schemas::{
+    ApprovalEvent, Frame, Record, arrow,
+    avro::{DecodeError, Framing, RECORD_V1},
+};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
@@ -25,6 +28,23 @@ proptest! {
         let text = event.to_json().to_string();
         let json: Value = serde_json::from_str(&text).expect("JSON");
         prop_assert_eq!(ApprovalEvent::from_json(&json).expect("our own JSON"), event);
+    }
+
+    #[test]
+    fn registered_messages_come_back_with_their_header(
+        record in arbitrary::record(),
+        event in arbitrary::approval_event(),
+        schema_id in any::<u32>(),
+    ) {
+        let framing = Framing::Registered { schema_id };
+        let framed = record.to_message(framing);
+        prop_assert_eq!(&framed.value[..5], &[&[0][..], &schema_id.to_be_bytes()].concat());
+        prop_assert_eq!(&framed.value[5..], &record.to_avro()[10..], "the fields are the same");
+        let header = framed.fingerprint.expect("a header");
+        prop_assert_eq!(Record::from_message(&framed.value, Some(header.as_bytes())), Ok(record));
+        let framed = event.to_message(framing);
+        let header = framed.fingerprint.expect("a header");
+        prop_assert_eq!(ApprovalEvent::from_message(&framed.value, Some(header.as_bytes())), Ok(event));
     }
 
     #[test]
@@ -88,9 +108,10 @@ fn a_message_cut_anywhere_is_refused() {
 fn refusals_say_why() {
     let check = |bytes: &[u8], why: DecodeError| assert_eq!(Record::from_avro(bytes), Err(why), "{bytes:02x?}");
     let good = sample::record().to_avro();
-    check(b"", DecodeError::NotSingleObject);
-    check(b"{}", DecodeError::NotSingleObject);
-    check(&[0xC3, 0x01, 0], DecodeError::NotSingleObject);
+    check(b"", DecodeError::NotAvro);
+    check(b"{}", DecodeError::NotAvro);
+    check(&[0xC3, 0x01, 0], DecodeError::NotAvro);
+    check(&[0, 0, 0, 1], DecodeError::NotAvro);
     check(&[&good[..], b"!!"].concat(), DecodeError::Trailing { bytes: 2 });
     check(&[0xC3, 0x01, 1, 0, 0, 0, 0, 0, 0, 0], DecodeError::UnknownVersion { topic: "record", fingerprint: 1 });
     let frame = Record::from_avro(&sample::frame().to_avro()).expect_err("a frame is no record");
@@ -187,4 +208,23 @@ fn batches_of_other_making_are_read_or_refused() {
     let fewer = batch.project(&[0, 1, 2]).expect("three columns");
     let refusal = arrow::from_batch(&fewer).expect_err("columns are missing").to_string();
     assert!(refusal.contains("no column `leg_of`"), "{refusal}");
+}
+
+#[test]
+fn a_registered_message_is_not_guessed_at() {
+    let framed = sample::record().to_message(Framing::Registered { schema_id: 7 });
+    let check = |header: Option<&str>, why: DecodeError| {
+        assert_eq!(Record::from_message(&framed.value, header.map(str::as_bytes)), Err(why), "{header:?}");
+    };
+    assert_eq!(framed.fingerprint, Some(format!("{RECORD_V1:016x}")));
+    for header in [None, Some(""), Some("55856ad8bc8e4a3"), Some("+5856ad8bc8e4a36"), Some("not hex, 16 long")] {
+        check(header, DecodeError::Unnamed { schema_id: 7 });
+    }
+    check(Some("00000000000000ff"), DecodeError::UnknownVersion { topic: "record", fingerprint: 255 });
+    let told = DecodeError::Unnamed { schema_id: 7 }.to_string();
+    assert!(told.contains("schema id 7") && told.contains("avro-fingerprint"), "{told}");
+    let single = sample::record().to_message(Framing::SingleObject);
+    assert_eq!((single.value, single.fingerprint), (sample::record().to_avro(), None));
+    // What a header says of a single object is of no importance: it says itself what it is.
+    assert_eq!(Record::from_message(&sample::record().to_avro(), Some(b"00000000000000ff")), Ok(sample::record()));
 }

@@ -16,13 +16,16 @@ use schemas::{Record, topic};
 use tempfile::TempDir;
 use test_cluster::{ADMINISTRATOR, Cluster};
 
-use super::super::{
-    archive,
-    callers::Door,
-    chance::Chance,
-    sealed::{self, Frames},
-    upstream::Upstream,
-    verdict::{self, Known},
+use super::{
+    super::{
+        archive,
+        callers::Door,
+        chance::Chance,
+        sealed::{self, Frames},
+        upstream::Upstream,
+        verdict::{self, Known},
+    },
+    events,
 };
 use crate::program::{connection, hansard, output};
 pub(crate) use role::Role;
@@ -160,6 +163,7 @@ impl Site {
         }
         let rows = archive::read(&folder);
         self.check_frames(what, &frames, &rows);
+        events::check(what, &*self.frames, &rows).await;
         rows
     }
 

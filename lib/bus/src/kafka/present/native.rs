@@ -256,6 +256,7 @@ fn binding(grant: &Grant) -> Result<Owned<c::rd_kafka_AclBinding_t>, String> {
     let (kind, name, pattern) = match &grant.resource {
         Resource::Topic(name) => (Type::RD_KAFKA_RESOURCE_TOPIC, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_LITERAL),
         Resource::Group(name) => (Type::RD_KAFKA_RESOURCE_GROUP, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_LITERAL),
+        Resource::Groups(name) => (Type::RD_KAFKA_RESOURCE_GROUP, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_PREFIXED),
         Resource::Transactions(name) => {
             (Type::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID, name, Pattern::RD_KAFKA_RESOURCE_PATTERN_PREFIXED)
         }

@@ -1,0 +1,47 @@
+//! What SIEMs are told: one OCSF event for each row of the archive, and no other.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bus::{Partition, Reader};
+use schemas::{Record, topic};
+use serde_json::Value;
+
+const BYTES_MAX: usize = 16 << 20;
+/// An event can be read a moment after its record: the transaction ends in one partition after the other.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) async fn check(what: &str, reader: &dyn Reader, rows: &[Record]) {
+    let until = Instant::now() + PATIENCE;
+    let mut told = told(reader).await;
+    while told.len() < rows.len() && Instant::now() < until {
+        told = self::told(reader).await;
+    }
+    for row in rows {
+        let times = told.remove(&row.record_id.to_string()).unwrap_or_default();
+        assert_eq!(times, 1, "{what}: SIEMs are told {times} times of {} {}", row.kind.as_str(), row.record_id);
+    }
+    assert!(told.is_empty(), "{what}: SIEMs are told of what is in no archive: {told:?}");
+}
+
+/// How often each record is told.
+async fn told(reader: &dyn Reader) -> BTreeMap<String, u32> {
+    let mut told = BTreeMap::new();
+    for number in 0..reader.partitions(topic::OCSF).await.expect("partitions") {
+        let at = Partition { topic: topic::OCSF.to_owned(), number };
+        let kept = reader.bounds(&at).await.expect("bounds");
+        let mut from = kept.start;
+        while from < kept.end {
+            let messages = reader.read(&at, from, BYTES_MAX, Duration::ZERO).await.expect("messages");
+            let Some(last) = messages.last() else { break };
+            from = last.offset + 1;
+            for message in messages {
+                let event: Value = serde_json::from_slice(&message.value).expect("JSON");
+                *told.entry(event["metadata"]["uid"].as_str().expect("an id").to_owned()).or_default() += 1;
+            }
+        }
+    }
+    told
+}
