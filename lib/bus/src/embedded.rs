@@ -20,6 +20,7 @@ use tokio::{sync::watch, time::Instant};
 
 use self::{
     catalogue::{Catalogue, PartitionId},
+    checkpoint::Checkpoints,
     consumer::Member,
     job::{Answer, Done, Job, Work},
     processes::Processes,
@@ -36,6 +37,7 @@ use crate::{
 mod append;
 mod assignment;
 mod catalogue;
+mod checkpoint;
 mod consumer;
 mod file;
 mod group;
@@ -142,6 +144,7 @@ impl Log {
             _presence: presence,
         };
         let writer = Writer {
+            checkpoints: Checkpoints::start(log.path.clone())?,
             connection,
             path: log.path.clone(),
             catalogue: log.catalogue.clone(),

@@ -68,6 +68,11 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// For copying the write-ahead log into the file.
+pub(super) fn open_copier(path: &Path) -> rusqlite::Result<Connection> {
+    connect(path, OpenFlags::empty())
+}
+
 /// What SQLite said, in the operator's words.
 pub(super) fn explained(path: &Path, source: rusqlite::Error) -> Error {
     Error::because(explanation(path, &source), source)

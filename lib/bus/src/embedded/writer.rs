@@ -20,6 +20,7 @@ use super::{
     ClockUs,
     append::Ends,
     catalogue::{Catalogue, PartitionId},
+    checkpoint::{self, Checkpoints},
     file, group,
     job::{Answer, Commit, Done, Job, Work},
     processes::{self, Processes},
@@ -42,6 +43,8 @@ const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 const TRANSACTION_BYTES: u64 = 16 * 1024;
 
 pub(super) struct Writer {
+    /// Goes before the connection.
+    pub(super) checkpoints: Checkpoints,
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
     pub(super) catalogue: Arc<Catalogue>,
@@ -127,9 +130,11 @@ impl Writer {
         if self.upkeep.overdue && self.queue.is_empty() {
             self.delete_old();
         }
-        if self.upkeep.unchecked_bytes >= CHECKPOINT_BYTES {
+        if self.checkpoints.bulk_is_copied() {
             self.upkeep.unchecked_bytes = 0;
             self.checkpoint();
+        } else if self.upkeep.unchecked_bytes >= CHECKPOINT_BYTES {
+            self.checkpoints.begin();
         }
     }
 }
@@ -323,10 +328,9 @@ impl Writer {
         }
     }
 
-    /// Copies the write-ahead log into the file, so that it does not grow. Readers and acknowledged messages wait
-    /// for nothing.
+    /// Copies what is left of the write-ahead log, so that the next batch begins it anew.
     fn checkpoint(&self) {
-        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        if let Err(error) = checkpoint::checkpoint(&self.connection) {
             self.failed("make a checkpoint", &error);
         }
     }
