@@ -16,6 +16,7 @@ mod dispatch;
 mod exit;
 mod kafka;
 mod keys;
+mod memory;
 mod operation;
 mod registry;
 mod running;
@@ -48,6 +49,7 @@ mod up;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
+    memory::share_arenas();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().expect("no TLS provider was installed before main");
     telemetry::install_log();

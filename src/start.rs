@@ -77,7 +77,7 @@ impl<'a> Start<'a> {
             clock: self.clock.clone(),
             ready: self.waits("query"),
         };
-        let trail = query::Trail::open(self.configuration.query.clone(), deps).await?;
+        let trail = query::Trail::open(self.configuration.query.clone(), deps).await;
         Ok(query::router(trail, desk.authenticator).await)
     }
 

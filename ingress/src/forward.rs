@@ -23,6 +23,7 @@ use crate::{
     Error,
     config::{Connection, Limits},
     exchange::{Exchange, seconds},
+    head,
     outlet::Outlet,
     route,
     stop::Stop,
@@ -103,13 +104,21 @@ pub(crate) async fn forward(
     let cut = exchange.gate.cut.clone();
     tokio::select! {
         answer = timeout(patience, answer) => match answer {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => Ok(alone(response)),
             Ok(Err(error)) => Err(failed(&error)),
             Err(_) => Err(silent(patience)),
         },
         () = outlet.closed(), if exchange.ends_with_caller() => Err(Stop::cancelled()),
         () = cut.cancelled() => Err(Stop::closing()),
     }
+}
+
+/// Streams are long, so nothing of the head keeps the buffer that it was read into.
+fn alone(mut response: Response<Incoming>) -> Response<Incoming> {
+    *response.headers_mut() = head::values_alone(std::mem::take(response.headers_mut()));
+    // A reason phrase is a slice of the buffer too, and nobody asks for it.
+    response.extensions_mut().clear();
+    response
 }
 
 fn request(exchange: &Exchange, body: Bytes) -> Result<Request<Full<Bytes>>, Stop> {

@@ -11,6 +11,7 @@ mod config;
 mod door;
 mod exchange;
 mod forward;
+mod head;
 mod hold;
 mod listener;
 mod measure;

@@ -35,6 +35,7 @@ use crate::{
     config::{Config, Limits},
     exchange::{Gate, seconds},
     forward::Upstreams,
+    head,
     hold::Holds,
     listener::first_bytes::FirstBytes,
     outlet::{Answer, Outlet},
@@ -264,7 +265,7 @@ async fn respond(
     let patience = seconds(gate.limits.stream_idle_seconds_max);
     let (outlet, answer) = Outlet::new(patience, gate.cut.clone());
     let (head, body) = request.into_parts();
-    calls.spawn(call::live(gate, head, body, source, outlet));
+    calls.spawn(call::live(gate, head::alone(head), body, source, outlet));
     // Only a call that panicked ends without an answer.
     Ok(answer.await.unwrap_or_else(|_| broken()))
 }

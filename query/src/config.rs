@@ -25,7 +25,7 @@ pub struct Config {
     pub concurrent_max: usize,
     /// Rows that are not archived yet, kept decoded between statements. What is more is read anew by each.
     pub tail_bytes_max: usize,
-    /// How often the commit log and the tail are looked at when nobody asks.
+    /// How often the commit log and the tail are looked at while nobody asks.
     pub follow_seconds: u64,
     /// Readers that follow the records at the same time.
     pub streams_max: usize,

@@ -6,7 +6,7 @@
 //! It refuses to skip what it cannot give: messages that the log no longer keeps, and what is no record. Both are errors
 //! that say where to go on.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow::json::LineDelimitedWriter;
 use bus::{Partition, Reader, Stored};
@@ -106,11 +106,11 @@ impl Feed {
     pub(crate) async fn page(&self, wish: &Wish) -> Result<Page, Error> {
         let (mut place, ends) = self.begin(&wish.start).await?;
         let (mut lines, mut bytes, mut more) = (Vec::new(), 0, false);
-        for (number, end) in ends {
+        // Who is behind most comes first, so that no partition waits for another for ever.
+        let mut behind: Vec<_> = ends.into_iter().filter(|(number, end)| place.next(*number) < *end).collect();
+        behind.sort_by_key(|(number, end)| Reverse(end - place.next(*number)));
+        for (number, end) in behind {
             let from = place.next(number);
-            if from >= end {
-                continue;
-            }
             let room = READ_BYTES_MAX.saturating_sub(bytes);
             if room == 0 {
                 more = true;

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,8 +24,12 @@ use crate::{
     feed::{Feed, Page, Stream, Wish},
     reading::{Question, Readings},
     replay,
-    snapshot::Snapshots,
+    snapshot::{Snapshot, Snapshots},
+    tail::Look,
 };
+
+/// So long after the last question, the tail is only watched.
+const QUIET_AFTER: Duration = Duration::from_secs(60);
 
 /// What the trail needs of others.
 pub struct Deps {
@@ -41,6 +48,8 @@ pub struct Trail {
     feed: Arc<Feed>,
     readings: Readings,
     ready: watch::Sender<Option<String>>,
+    /// Something was asked since this was last looked at.
+    asked: AtomicBool,
 }
 
 impl fmt::Debug for Deps {
@@ -58,22 +67,26 @@ impl fmt::Debug for Trail {
 impl Trail {
     /// Reads the commit log and the tail, and goes on following them for as long as the trail is held. When they cannot
     /// be read, the trail opens all the same, says so in `ready`, and recovers by itself.
-    pub async fn open(config: Config, deps: Deps) -> Result<Arc<Trail>, Error> {
+    pub async fn open(config: Config, deps: Deps) -> Arc<Trail> {
         let feed = Arc::new(Feed::new(Arc::clone(&deps.reader), &config));
         let snapshots = Arc::new(Snapshots::new(Arc::clone(&deps.store), deps.reader, config.tail_bytes_max));
-        let engine = Engine::new(config.clone(), deps.store, Arc::clone(&snapshots)).await?;
+        let engine = Engine::new(config.clone(), deps.store, Arc::clone(&snapshots));
         let readings = Readings { recorder: deps.recorder, clock: deps.clock };
-        let (engine, ready) = (Arc::new(engine), deps.ready);
-        let trail = Arc::new(Trail { config, engine, snapshots, feed, readings, ready });
-        trail.ready().await;
+        let (engine, ready, asked) = (Arc::new(engine), deps.ready, AtomicBool::new(false));
+        let trail = Arc::new(Trail { config, engine, snapshots, feed, readings, ready, asked });
+        trail.tell(trail.snapshots.take(Look::Watch).await);
         tokio::spawn(follow(Arc::downgrade(&trail), Duration::from_secs(trail.config.follow_seconds.max(1))));
-        Ok(trail)
+        trail
     }
 
-    /// Looks at commit log and tail, which keeps both warm. Why questions cannot be answered, or not in full, at the
+    /// Reads commit log and tail, which keeps both warm. Why questions cannot be answered, or not in full, at the
     /// moment; `None` when they can. `Deps::ready` is told the same.
     pub async fn ready(&self) -> Option<String> {
-        let state = match self.snapshots.take().await {
+        self.tell(self.snapshots.take(Look::Read).await)
+    }
+
+    fn tell(&self, looked: Result<Snapshot, Error>) -> Option<String> {
+        let state = match looked {
             Ok(snapshot) => snapshot.tails.complaint,
             Err(error) => Some(chain(&error)),
         };
@@ -144,6 +157,7 @@ impl Trail {
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let reading = self.readings.begin(who, &question).await?;
+        self.asked.store(true, Ordering::Relaxed);
         let answered = match self.allow(who) {
             Ok(()) => answer.await,
             Err(error) => Err(error),
@@ -189,11 +203,15 @@ impl Trail {
     }
 }
 
+/// While there are questions, the tail is kept decoded for the next one.
 async fn follow(trail: Weak<Trail>, every: Duration) {
+    let mut quiet = QUIET_AFTER;
     loop {
         tokio::time::sleep(every).await;
         let Some(trail) = trail.upgrade() else { return };
-        trail.ready().await;
+        quiet = if trail.asked.swap(false, Ordering::Relaxed) { Duration::ZERO } else { quiet.saturating_add(every) };
+        let look = if quiet < QUIET_AFTER { Look::Read } else { Look::Watch };
+        trail.tell(trail.snapshots.take(look).await);
     }
 }
 

@@ -57,15 +57,7 @@ fn write_object(form: &mut String, members: &Map<String, Value>, namespace: &str
         return write_name(form, &full_name(kind, namespace));
     }
     form.push('{');
-    let mut within = namespace.to_owned();
-    if let Some(name) = members.get("name") {
-        let own = members.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
-        let name = full_name(name.as_str()?, own);
-        within = name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
-        form.push_str("\"name\":");
-        write_name(form, &name)?;
-        form.push(',');
-    }
+    let within = write_full_name(form, members, namespace)?;
     write!(form, "\"type\":\"{kind}\"").ok()?;
     if let Some(fields) = members.get("fields") {
         form.push_str(",\"fields\":");
@@ -86,6 +78,17 @@ fn write_object(form: &mut String, members: &Map<String, Value>, namespace: &str
     }
     form.push('}');
     Some(())
+}
+
+/// The namespace of what stands within.
+fn write_full_name(form: &mut String, members: &Map<String, Value>, namespace: &str) -> Option<String> {
+    let Some(name) = members.get("name") else { return Some(namespace.to_owned()) };
+    let own = members.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
+    let name = full_name(name.as_str()?, own);
+    form.push_str("\"name\":");
+    write_name(form, &name)?;
+    form.push(',');
+    Some(name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned())
 }
 
 fn write_field(form: &mut String, field: &Value, namespace: &str, depth: usize) -> Option<()> {
