@@ -14,6 +14,7 @@ mod configuration;
 mod data;
 mod dispatch;
 mod exit;
+mod health;
 mod kafka;
 mod keys;
 mod memory;
@@ -30,12 +31,20 @@ mod wiring;
 #[cfg(feature = "all")]
 mod approvals;
 #[cfg(feature = "all")]
+mod authority;
+#[cfg(feature = "all")]
 mod console;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "all")]
+mod detokenize;
+#[cfg(feature = "query")]
+mod forget;
+#[cfg(feature = "all")]
+mod quarantine;
 #[cfg(feature = "query")]
 mod reading;
-#[cfg(feature = "masker")]
+#[cfg(any(feature = "ingress", feature = "masker"))]
 mod redaction;
 #[cfg(feature = "query")]
 mod table;

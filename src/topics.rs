@@ -71,7 +71,12 @@ impl Party {
                 write(topic::APPROVALS),
                 write(topic::QUARANTINE),
                 group("hansard-masker"),
+                group(READER_GROUP),
                 transactions("hansard-masker"),
+                // `hansard quarantine` is the masker's work by hand.
+                read(topic::QUARANTINE),
+                group("hansard-quarantine"),
+                transactions("hansard-quarantine"),
             ]
             .into_iter()
             .chain(events.map(write))
@@ -80,6 +85,7 @@ impl Party {
                 read(topic::RECORDS),
                 write(topic::QUARANTINE),
                 group("hansard-archiver"),
+                group(READER_GROUP),
                 transactions("hansard-archiver"),
             ],
             Party::Query => vec![write(topic::FRAMES), read(topic::RECORDS), group(READER_GROUP)],

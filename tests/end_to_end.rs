@@ -6,6 +6,7 @@
 
 #[expect(unreachable_pub, reason = "a test has no outside")]
 mod end_to_end {
+    mod alone;
     mod approvals;
     mod bad_input;
     mod browser;
@@ -13,16 +14,21 @@ mod end_to_end {
     mod clouds;
     mod commands;
     mod debian;
+    mod deploy;
     mod doors;
+    mod exposition;
     mod feed;
     mod kafka;
     mod keys;
+    mod masking;
+    mod oracle;
     mod parts;
     mod pipeline;
     mod program;
     mod real_parts;
     mod scene;
     mod secrets;
+    mod spans;
     mod starts;
     mod upstream;
 }

@@ -22,8 +22,8 @@ use url::Url;
 use crate::{
     Error,
     config::{Connection, Limits},
-    exchange::{Exchange, seconds},
-    head,
+    exchange::{Exchange, TRACEPARENT, seconds},
+    head, measure,
     outlet::Outlet,
     route,
     stop::Stop,
@@ -99,6 +99,7 @@ pub(crate) async fn forward(
     body: Bytes,
 ) -> Result<Response<Incoming>, Stop> {
     let request = request(exchange, body)?;
+    measure::forwarded(exchange.connection_name());
     let patience = seconds(exchange.gate.limits.upstream_first_byte_seconds_max);
     let answer = exchange.gate.upstreams.0.request(request);
     let cut = exchange.gate.cut.clone();
@@ -127,6 +128,9 @@ fn request(exchange: &Exchange, body: Bytes) -> Result<Request<Full<Bytes>>, Sto
     *request.method_mut() = exchange.head.method.clone();
     *request.uri_mut() = uri(connection, exchange).ok_or_else(unroutable)?;
     *request.headers_mut() = outgoing(&exchange.head.headers, connection);
+    if let Some(tracing) = &exchange.tracing {
+        request.headers_mut().insert(TRACEPARENT, tracing.traceparent());
+    }
     Ok(request)
 }
 
@@ -234,6 +238,8 @@ mod tests {
                 value: HeaderValue::from_static(value),
             }),
             record: Mode::Required,
+            mask_answers: false,
+            mask_requests: false,
         }
     }
 

@@ -2,10 +2,13 @@
 
 use serde::Deserialize;
 
+/// Among the readers: everybody who is authenticated.
+pub const EVERYBODY: &str = "*";
+
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Groups whose members may read the trail; empty: everybody who is authenticated.
+    /// Groups whose members may read the trail; [`EVERYBODY`] stands for all who are authenticated, none for nobody.
     pub readers: Vec<String>,
     /// From the moment that a statement is taken to its last row.
     pub statement_seconds_max: u64,

@@ -26,7 +26,7 @@ mod trail;
 mod views;
 
 pub use answer::Answer;
-pub use config::Config;
+pub use config::{Config, EVERYBODY};
 pub use error::Error;
 pub use feed::Form as FeedForm;
 pub use http::router;

@@ -43,6 +43,13 @@ pub(crate) struct PartitionTail {
     pub(crate) rest: Range<u64>,
 }
 
+impl Tails {
+    /// As many as are kept decoded.
+    pub(crate) fn rows(&self) -> usize {
+        self.partitions.iter().flat_map(|partition| &partition.batches).map(RecordBatch::num_rows).sum()
+    }
+}
+
 /// How much is done about what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {

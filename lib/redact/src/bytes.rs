@@ -9,6 +9,16 @@ impl ByteSet {
         ByteSet([false; 256])
     }
 
+    pub(crate) fn all() -> ByteSet {
+        ByteSet([true; 256])
+    }
+
+    pub(crate) fn of(has: impl Fn(u8) -> bool) -> ByteSet {
+        let mut set = ByteSet::none();
+        (0..=u8::MAX).for_each(|byte| set.0[usize::from(byte)] = has(byte));
+        set
+    }
+
     /// None when a range runs backwards.
     pub(crate) fn parse(text: &str) -> Option<ByteSet> {
         let (bytes, mut set, mut at) = (text.as_bytes(), ByteSet::none(), 0);
@@ -32,6 +42,11 @@ impl ByteSet {
         (first..=last).for_each(|byte| self.0[usize::from(byte)] = true);
     }
 
+    pub(crate) fn add_all(&mut self, other: &ByteSet) {
+        self.0.iter_mut().zip(other.0).for_each(|(here, there)| *here |= there);
+    }
+
+    #[inline]
     pub(crate) fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte)]
     }
@@ -44,10 +59,37 @@ impl std::fmt::Debug for ByteSet {
     }
 }
 
+/// `BYTES` bytes of a text from `BEFORE` bytes before `at` on, with zeros beyond its ends; `room` is for those that have any.
+#[inline]
+pub(crate) fn window<'t, const BEFORE: usize, const BYTES: usize>(
+    text: &'t [u8],
+    at: usize,
+    room: &'t mut [u8; BYTES],
+) -> &'t [u8; BYTES] {
+    if let Some(inner) = at.checked_sub(BEFORE).and_then(|from| text[from..].first_chunk()) {
+        return inner;
+    }
+    let from = at.saturating_sub(BEFORE);
+    let gap = BEFORE - (at - from);
+    let kept = &text[from..text.len().min(at + BYTES - BEFORE)];
+    *room = [0; BYTES];
+    room[gap..gap + kept.len()].copy_from_slice(kept);
+    room
+}
+
 /// The end of the run of `wanted` bytes from `at` on.
 pub(crate) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     at + rest.iter().position(|byte| !wanted(*byte)).unwrap_or(rest.len())
+}
+
+/// The end of the run of digits that goes on at `at`.
+pub(crate) fn digits_end(text: &[u8], at: usize) -> usize {
+    let no_digit = |word: u64| {
+        let value = word ^ (ONES * 0x30);
+        (((value & !HIGH_BITS) + ONES * 0x76) | value) & HIGH_BITS
+    };
+    next(text, at, no_digit).map_or(text.len(), |end| end.min(text.len()))
 }
 
 /// The start of the run of `wanted` bytes that ends before `at`; at most `longest` bytes back.
@@ -163,6 +205,18 @@ mod tests {
         }
         assert_eq!(next_special("\u{80}\u{ff}\u{a2}!#[]\u{7f} ".as_bytes(), 0), None);
         assert_eq!(next_special(b"", 1), None);
+    }
+
+    #[test]
+    fn runs_of_digits_end_where_they_end() {
+        for end in 0..20 {
+            for other in 0..=u8::MAX {
+                let text = [&b"01234567890123456789"[..end], &[other], b"7"].concat();
+                let expected = if other.is_ascii_digit() { end + 2 } else { end };
+                assert_eq!(digits_end(&text, 0), expected, "{text:?}");
+            }
+        }
+        assert_eq!(digits_end(b"12", 2), 2);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Values that no pattern describes well: each has linear code of its own, which looks at a bounded window around its
 //! candidate. It refuses to hold what a bounded pattern can say.
 
+use crate::bytes::is_word;
+
 pub(crate) mod card;
 pub(crate) mod email;
 pub(crate) mod hardware;
@@ -33,36 +35,70 @@ pub(crate) enum Shape {
     /// In any case.
     Literals(&'static [&'static str]),
     /// The start of a run of digits.
-    Digits(Sides),
+    Digits(&'static [Sides]),
     AtSign,
     Colon,
     Hyphen,
     Dot,
 }
 
-/// Which runs of digits a detector is tried at; the reference tries it at every run.
+/// At which runs of digits a detector is tried: all of this must hold. The reference tries it at every run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sides {
     /// Shortest and longest run.
     pub(crate) lengths: (usize, usize),
-    /// Behind one of these bytes …
+    /// What the byte before may be; anything when empty.
     pub(crate) before: &'static [u8],
-    /// … or before one of these …
+    /// What it may not be.
+    pub(crate) not_before: &'static [u8],
+    /// No word goes on from before.
+    pub(crate) apart: bool,
+    /// The first digit; anything when empty.
+    pub(crate) first: &'static [u8],
+    /// What the byte behind may be; anything when empty.
     pub(crate) behind: &'static [u8],
-    /// … or from this length on, wherever it stands.
-    pub(crate) any_from: usize,
+    /// What may follow that, besides a digit.
+    pub(crate) beyond: &'static [u8],
 }
 
 impl Sides {
-    const fn new(lengths: (usize, usize), before: &'static [u8], behind: &'static [u8], any_from: usize) -> Sides {
-        Sides { lengths, before, behind, any_from }
+    const fn any(shortest: usize, longest: usize) -> Sides {
+        let lengths = (shortest, longest);
+        Sides { lengths, before: b"", not_before: b"", apart: false, first: b"", behind: b"", beyond: b"" }
+    }
+
+    const fn apart(shortest: usize, longest: usize, not_before: &'static [u8], first: &'static [u8]) -> Sides {
+        Sides { apart: true, not_before, first, ..Sides::any(shortest, longest) }
+    }
+
+    /// May this byte stand before the run?
+    pub(crate) fn may_lead(&self, byte: u8) -> bool {
+        let barred = (self.apart && is_word(byte)) || self.not_before.contains(&byte);
+        !barred && (self.before.is_empty() || self.before.contains(&byte))
+    }
+
+    const fn before(self, behind: &'static [u8], beyond: &'static [u8]) -> Sides {
+        Sides { behind, beyond, ..self }
     }
 }
 
-const CARD: Sides = Sides::new((3, 19), b"", b" -", 12);
-const IBAN: Sides = Sides::new((2, 31), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"", usize::MAX);
-const PHONE: Sides = Sides::new((1, 15), b"+(", b" -.)/", usize::MAX);
-const IPV4: Sides = Sides::new((1, 3), b"", b".", usize::MAX);
+/// The first digits of all brands.
+const BRANDS: &[u8] = b"2345689";
+const CARD: &[Sides] = &[Sides::apart(12, 19, b".", BRANDS), Sides::apart(3, 11, b".", BRANDS).before(b" -", b"")];
+const IBAN: &[Sides] = &[Sides { before: b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", ..Sides::any(2, 31) }];
+const PHONE: &[Sides] = &[
+    Sides { before: b"+(", ..Sides::any(1, 15) },
+    // With a trunk prefix, or two of them.
+    Sides::apart(2, 17, b"+-", b"0").before(b" -.()/", b" -.()/"),
+    // American, with the code of the country and without.
+    Sides::apart(1, 1, b"+-", b"1").before(b" -.", b"("),
+    Sides::apart(3, 3, b"+-", b"23456789").before(b" -.", b""),
+];
+const IPV4: &[Sides] = &[
+    Sides::apart(1, 1, b".", b"").before(b".", b""),
+    Sides::apart(2, 2, b".", b"123456789").before(b".", b""),
+    Sides::apart(3, 3, b".", b"12").before(b".", b""),
+];
 
 /// Checks the candidate whose anchor stands at `at`.
 type Check = fn(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)>;

@@ -10,6 +10,9 @@ use memchr::memchr;
 
 use crate::bytes::next_quote_or_backslash;
 
+/// How far apart escapes are in nested JSON, in bytes: room for as many is made at once.
+const UNIT_DISTANCE: usize = 12;
+
 /// A text with one level of escapes undone, and the way there and back.
 #[derive(Debug)]
 pub(crate) struct Plain<'r> {
@@ -36,7 +39,7 @@ impl<'r> Plain<'r> {
         let Some(first) = memchr(b'\\', raw.as_bytes()) else {
             return Plain { text: Cow::Borrowed(raw), units: Vec::new() };
         };
-        let (mut text, mut units) = (String::with_capacity(raw.len()), Vec::new());
+        let (mut text, mut units) = (String::with_capacity(raw.len()), Vec::with_capacity(raw.len() / UNIT_DISTANCE));
         let (mut at, mut next) = (0, Some(first));
         while let Some(start) = next {
             text.push_str(&raw[at..start]);

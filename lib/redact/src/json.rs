@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::bytes::{next_quote_or_backslash, next_special};
+use crate::bytes::next_special;
 
 /// Deepest nesting of objects and arrays.
 pub(crate) const DEPTH_MAX: usize = 128;
@@ -56,6 +56,11 @@ pub(crate) struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     pub(crate) fn new(text: &'a str) -> Tokens<'a> {
         Tokens { text: text.as_bytes(), at: 0, expect: Expect::Value, open: Vec::new() }
+    }
+
+    /// Just behind the last token.
+    pub(crate) fn at(&self) -> usize {
+        self.at
     }
 
     /// The next token; none at the end of a whole document.
@@ -211,15 +216,10 @@ pub(crate) fn is_json(text: &str) -> bool {
     }
 }
 
-/// Is it nested deeper than [`DEPTH_MAX`], whether it is JSON or not?
-pub(crate) fn is_too_deep(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let opens = memchr::memchr2_iter(b'{', b'[', bytes).nth(DEPTH_MAX).is_some();
-    if !opens {
-        return false;
-    }
+/// Is it nested deeper than [`DEPTH_MAX`], whether it is JSON or not? Told its first view, which shows where strings end.
+pub(crate) fn is_too_deep(text: &str, view: &[u8]) -> bool {
     // Whether it can be is quickly told; whether it is, only the grammar says.
-    if !has_depth(bytes) {
+    if memchr::memchr2_iter(b'{', b'[', view).nth(DEPTH_MAX).is_none() || !has_depth(view) {
         return false;
     }
     let mut tokens = Tokens::new(text);
@@ -232,12 +232,13 @@ pub(crate) fn is_too_deep(text: &str) -> bool {
     }
 }
 
-/// Do brackets outside of strings nest deeper than [`DEPTH_MAX`]?
-fn has_depth(bytes: &[u8]) -> bool {
+/// Do brackets outside of strings nest deeper than [`DEPTH_MAX`]? Quotes in a view that are within a string have another
+/// class.
+fn has_depth(view: &[u8]) -> bool {
     let (mut at, mut depth) = (0, 0_usize);
-    while let Some(byte) = bytes.get(at) {
+    while let Some(byte) = view.get(at) {
         match byte {
-            b'"' => at = string_end(bytes, at + 1),
+            b'"' => at += 1 + memchr::memchr(b'"', &view[at + 1..]).unwrap_or(view.len()),
             b'{' | b'[' if depth == DEPTH_MAX => return true,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -246,17 +247,6 @@ fn has_depth(bytes: &[u8]) -> bool {
         at += 1;
     }
     false
-}
-
-/// The closing quote of the string whose content starts at `at`, or the end of the text.
-fn string_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(next) = next_quote_or_backslash(bytes, at) {
-        if bytes[next] == b'"' {
-            return next;
-        }
-        at = next + 2;
-    }
-    bytes.len()
 }
 
 #[cfg(test)]

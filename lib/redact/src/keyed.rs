@@ -62,7 +62,7 @@ pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
         let opened = before(text, start).is_some_and(is_json_quote);
         outcome.quoted_name = opened && rules.names.keyed(&text[start..end]).is_some();
         outcome.name_at = start;
-    } else if !may_link(text, end, follows) {
+    } else if !may_link(text, at, end, follows) {
         return outcome;
     }
     let start = run_back(text, at, NAME_BYTES_MAX, is_name);
@@ -75,13 +75,12 @@ pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
 }
 
 /// Most words that hold an anchor are prose: they are followed by no separator and are no flag.
-fn may_link(text: &[u8], end: usize, follows: u8) -> bool {
+fn may_link(text: &[u8], at: usize, end: usize, follows: u8) -> bool {
     match follows {
         b'=' | b':' | b'>' | b'\'' | b'`' => true,
         b' ' | b'\t' => {
-            let next = skip_spaces(text, end);
-            let name = run_back(text, end, NAME_BYTES_MAX, is_name);
-            matches!(text.get(next), Some(b'=' | b':')) || text[name..].starts_with(b"--")
+            let name = run_back(text, at, NAME_BYTES_MAX, is_name);
+            text[name..].starts_with(b"--") || matches!(text.get(skip_spaces(text, end)), Some(b'=' | b':'))
         }
         _ => false,
     }
@@ -402,9 +401,21 @@ fn skip_spaces(text: &[u8], at: usize) -> usize {
     run(&text[..text.len().min(at + SPACES_MAX)], at, |byte| byte == b' ' || byte == b'\t')
 }
 
+#[inline]
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    NAME[usize::from(byte)]
 }
+
+/// What a name is made of.
+static NAME: [bool; 256] = {
+    let (mut name, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        let letter = byte as u8;
+        name[byte] = letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-' | b'.');
+        byte += 1;
+    }
+    name
+};
 
 /// The quote of a JSON string, of any depth.
 fn is_json_quote(byte: u8) -> bool {

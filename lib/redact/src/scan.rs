@@ -7,18 +7,26 @@
 
 use std::ops::Range;
 
+use self::{
+    block::{BEFORE, BLOCK_BYTES, Marks, WINDOW_BYTES},
+    candidate::is_keyword,
+};
 use crate::{
     Withheld,
-    bytes::{after_escape, run},
-    detector::{self, Look},
-    keyed,
-    rules::{Finder, How, RuleId, Rules, Target},
+    bytes::{digits_end, window},
+    detector, keyed,
+    rules::{How, RuleId, Rules, Target},
     work::Work,
 };
 
 pub(crate) mod anchors;
+mod block;
+mod candidate;
+mod join;
 pub(crate) mod reference;
 pub(crate) mod runs;
+
+pub(crate) use join::{join, spare};
 
 /// One find. Ranges are of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +60,8 @@ pub(crate) struct Trail {
     pub(crate) whole: bool,
 }
 
+/// Runs of more digits may be looked at from afar.
+const LONG_RUN: usize = detector::REACH / 2;
 /// What one candidate costs of the work budget, in bytes.
 const CANDIDATE_COST: usize = 16;
 
@@ -88,26 +98,16 @@ impl Scan<'_> {
     /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
     fn anchors(&mut self, from: usize, to: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
-        let mut before = crate::bytes::before(text, from).map_or(0, |byte| CLASSES[usize::from(byte)] & DIGIT);
-        let windows = text[from..text.len().min(to + 3)].array_windows::<4>();
-        for (gap, four) in windows.enumerate() {
-            let (at, class) = (from + gap, CLASSES[usize::from(four[0])]);
-            if class & !before != 0 {
-                self.shape(at)?;
+        let mut room = [0; WINDOW_BYTES];
+        for base in (from..to).step_by(BLOCK_BYTES) {
+            let marks = Marks::of(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), rules);
+            let wanted = low_bits(to - base);
+            for place in bits(marks.shapes & wanted) {
+                self.shape(base + place)?;
             }
-            if rules.literals.may_begin(*four) {
-                self.literals(at)?;
+            for place in bits(marks.literals & wanted) {
+                self.literals(base + place)?;
             }
-            before = class & DIGIT;
-        }
-        // The last three bytes begin no window of four.
-        for at in text.len().saturating_sub(3).max(from)..to {
-            let class = CLASSES[usize::from(text[at])];
-            if class & !before != 0 {
-                self.shape(at)?;
-            }
-            self.literals(at)?;
-            before = class & DIGIT;
         }
         Ok(())
     }
@@ -125,14 +125,14 @@ impl Scan<'_> {
 
     /// What the digit or sign that stands here may be part of.
     fn shape(&mut self, at: usize) -> Result<(), Withheld> {
-        let (rules, text) = (self.rules, self.text);
-        match text[at] {
-            b'0'..=b'9' => self.digits(at),
+        let rules = self.rules;
+        match self.text[at] {
             b'@' => self.candidates(&rules.at_sign, at),
-            b':' if is_double(text, at) || is_between_hex(text, at) => self.candidates(&rules.colon, at),
-            b'-' if is_between_hex(text, at) && text.get(at + 3) == Some(&b'-') => self.candidates(&rules.hyphen, at),
-            b'.' if is_between_hex(text, at) && text.get(at + 5) == Some(&b'.') => self.candidates(&rules.dot, at),
-            _ => Ok(()),
+            b':' if is_one_of_many(self.text, at) => self.candidates(&rules.colon, at),
+            b':' => Ok(()),
+            b'-' => self.candidates(&rules.hyphen, at),
+            b'.' => self.candidates(&rules.dot, at),
+            _ => self.digits(at),
         }
     }
 
@@ -218,191 +218,51 @@ impl Scan<'_> {
     /// The run of digits that starts here, by its length and its sides.
     #[inline(never)]
     fn digits(&mut self, start: usize) -> Result<(), Withheld> {
-        let rules = self.rules;
-        let end = run(self.text, start + 1, |byte| byte.is_ascii_digit());
-        // The run may also be the end of a number that begins before it.
-        self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
-        let behind = self.text.get(end).copied().unwrap_or_default();
-        // After a written escape, the letter before is none.
-        let before = start.checked_sub(1).map_or(0, |place| self.text[place]);
-        let escaped = matches!(before, b'n' | b'r' | b't') && after_escape(self.text, start);
-        for way in rules.runs.ways(end - start, (!escaped).then_some(before), behind) {
-            if start >= way.lead {
-                self.candidate(way.finder, start - way.lead)?;
+        let (rules, text) = (self.rules, self.text);
+        let end = digits_end(text, start + 1);
+        if end - start > LONG_RUN {
+            // The run may also be the end of a number that begins before it.
+            self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
+        }
+        for way in rules.runs.ways(text, start..end) {
+            let Some(at) = start.checked_sub(way.lead) else { continue };
+            if rules.finders[way.finder].may_begin(text, at) {
+                self.candidate(way.finder, at)?;
             }
         }
         Ok(())
     }
 }
 
-const DIGIT: u8 = 1;
-const SIGN: u8 = 2;
-
-/// Digits, and `@`, `:`, `-` and `.`.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut digit = b'0';
-    while digit <= b'9' {
-        classes[digit as usize] = DIGIT;
-        digit += 1;
-    }
-    classes[b'@' as usize] = SIGN;
-    classes[b':' as usize] = SIGN;
-    classes[b'-' as usize] = SIGN;
-    classes[b'.' as usize] = SIGN;
-    classes
-};
-
-fn is_double(text: &[u8], at: usize) -> bool {
-    text.get(at + 1) == Some(&b':')
+/// The lowest bits of a word: as many as that, or all.
+fn low_bits(count: usize) -> u64 {
+    if count < BLOCK_BYTES { (1 << count) - 1 } else { u64::MAX }
 }
 
-fn is_between_hex(text: &[u8], at: usize) -> bool {
-    let hexadecimal = |place: usize| text.get(place).is_some_and(u8::is_ascii_hexdigit);
-    at > 0 && hexadecimal(at - 1) && hexadecimal(at + 1)
+/// The places of the bits that are set, from the lowest on.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = word.trailing_zeros() as usize;
+        let any = word != 0;
+        word &= word.wrapping_sub(1);
+        any.then_some(place)
+    })
 }
 
-/// What trying a candidate gave.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) hit: Option<Hit>,
-    /// No candidate of this finder before this place is to be tried.
-    pub(crate) resume: usize,
-    /// Bytes looked at.
-    pub(crate) walked: usize,
-    /// The end of what was looked at, where that may be farther than near.
-    pub(crate) far: usize,
-    /// The parts of what was looked at are refused with it.
-    pub(crate) refused: bool,
-}
+/// Fewest colons of an address that has no two together.
+const COLONS_MIN: usize = 4;
+/// Farthest from one to the next.
+const COLON_DISTANCE_MAX: usize = 5;
 
-impl Finder {
-    /// Tries the candidate at `at`; everything before `done` is looked at already.
-    pub(crate) fn try_at(&self, text: &[u8], at: usize, done: usize) -> Outcome {
-        let none = Outcome { hit: None, resume: at + 1, walked: 0, far: 0, refused: false };
-        let (start, end, outcome) = match &self.how {
-            How::Detector(detector) => {
-                let mut look = Look { done, ..Look::default() };
-                let found = (detector.check)(text, at, &mut look);
-                let resume = look.none_before.max(at + 1);
-                let outcome = Outcome { resume, walked: look.walked, far: look.far, ..none };
-                let Some((start, end)) = found else { return outcome };
-                let walked = outcome.walked.max(end - start);
-                (start, end, Outcome { resume: resume.max(end), walked, ..outcome })
-            }
-            How::Pattern(pattern) => {
-                if self.barred_left(text, at) || !pattern.prefix.allows(text, at) {
-                    return none;
-                }
-                let none = Outcome { far: at + pattern.bytes_max() + 1, ..none };
-                let Some(found) = pattern.at(text, at) else { return none };
-                let outcome = Outcome { walked: found.end - at, far: none.far.max(found.end + 1), ..none };
-                let (start, end) = found.masked;
-                if !self.has_keyword(text, at) {
-                    return outcome;
-                }
-                if !self.accepts(text, start, end) {
-                    // A refused run is refused as a whole: its parts are no better.
-                    let (resume, refused) = (found.end.max(at + 1), pattern.has_tail());
-                    return if refused { Outcome { resume, refused, ..outcome } } else { outcome };
-                }
-                (start, end, Outcome { resume: found.end, ..outcome })
-            }
-        };
-        if self.allow.has(&text[start..end]) {
-            return Outcome { refused: true, ..outcome };
-        }
-        Outcome { hit: Some(Hit { start, end, rule: self.rule, name: None }), ..outcome }
+/// A colon before another one, or the first of as many as an address has: the others lead to the same address.
+fn is_one_of_many(text: &[u8], mut at: usize) -> bool {
+    if text.get(at + 1) == Some(&b':') {
+        return true;
     }
-
-    fn barred_left(&self, text: &[u8], at: usize) -> bool {
-        let Some(left) = &self.left else { return false };
-        crate::bytes::before(text, at).is_some_and(|byte| left.has(byte)) && !crate::bytes::after_escape(text, at)
-    }
-
-    fn accepts(&self, text: &[u8], start: usize, end: usize) -> bool {
-        let barred = self.right.as_ref().is_some_and(|right| text.get(end).is_some_and(|byte| right.has(*byte)));
-        !barred && self.validators.iter().all(|validator| validator.accepts(&text[start..end]))
-    }
-
-    /// Is one of the keywords before the find, and none of those that exclude it?
-    fn has_keyword(&self, text: &[u8], start: usize) -> bool {
-        if self.keywords.is_empty() && self.exclude_keywords.is_empty() {
-            return true;
-        }
-        let among = |words: &[String]| words.iter().any(|word| self.word_before(text, start, word));
-        (self.keywords.is_empty() || among(&self.keywords)) && !among(&self.exclude_keywords)
-    }
-
-    fn word_before(&self, text: &[u8], start: usize, word: &str) -> bool {
-        let from = start.saturating_sub(self.within + word.len());
-        (from..start.saturating_sub(word.len() - 1)).any(|at| {
-            text[at..at + word.len()].eq_ignore_ascii_case(word.as_bytes()) && is_keyword(text, at, word.len())
-        })
-    }
-}
-
-/// Longest keyword that counts only as a whole word, in bytes; longer ones may go on, as in `Steueridentifikation`.
-const WHOLE_WORD_MAX: usize = 4;
-
-/// A keyword begins a word, and a short one ends it.
-fn is_keyword(text: &[u8], at: usize, length: usize) -> bool {
-    let letter = |place: usize| text.get(place).is_some_and(u8::is_ascii_alphabetic);
-    let goes_on = length <= WHOLE_WORD_MAX && letter(at + length - 1) && letter(at + length);
-    let begun = letter(at) && at > 0 && letter(at - 1);
-    !begun && !goes_on
-}
-
-/// Overlapping finds become one, under the rule that comes first.
-pub(crate) fn join(mut hits: Vec<Hit>, url_credential: Option<RuleId>) -> Vec<Hit> {
-    hits.sort_unstable_by_key(|hit| (hit.start, hit.rule));
-    let mut joined: Vec<Hit> = Vec::with_capacity(hits.len());
-    for hit in hits {
-        match joined.last_mut() {
-            Some(last) if hit.start < last.end => {
-                // `user:secret@host.example`: what follows the password only looks like an address.
-                if Some(last.rule) == url_credential && hit.end > last.end && hit.rule > last.rule {
-                    continue;
-                }
-                last.end = last.end.max(hit.end);
-                last.rule = last.rule.min(hit.rule);
-            }
-            _ => joined.push(hit),
-        }
-    }
-    joined
-}
-
-/// Takes the replacements that are in the text already out of the finds.
-pub(crate) fn spare(hits: Vec<Hit>, reserved: &[(usize, usize)], text: &[u8]) -> Vec<Hit> {
-    if reserved.is_empty() {
-        return hits;
-    }
-    let mut spared = Vec::with_capacity(hits.len());
-    let mut from = 0;
-    for hit in hits {
-        let mut start = hit.start;
-        while reserved.get(from).is_some_and(|(_, end)| *end <= start) {
-            from += 1;
-        }
-        let inside = reserved[from..].iter().take_while(|(begin, _)| *begin < hit.end);
-        let mut cut = false;
-        for (begin, end) in inside {
-            cut = true;
-            spared.extend(piece(start, *begin, hit, text));
-            start = *end;
-        }
-        if cut {
-            spared.extend(piece(start, hit.end, hit, text));
-        } else {
-            spared.push(hit);
-        }
-    }
-    spared
-}
-
-/// What is left beside a replacement, unless it is only punctuation.
-fn piece(start: usize, end: usize, hit: Hit, text: &[u8]) -> Option<Hit> {
-    let tells = text.get(start..end)?.iter().any(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
-    tells.then_some(Hit { start, end, ..hit })
+    (1..COLONS_MIN).all(|_| {
+        let group = text.get(at + 2..text.len().min(at + 1 + COLON_DISTANCE_MAX)).unwrap_or_default();
+        let next = group.iter().position(|byte| *byte == b':');
+        at += next.map_or(0, |distance| distance + 2);
+        next.is_some()
+    })
 }

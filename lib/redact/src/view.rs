@@ -11,10 +11,12 @@ use std::{borrow::Cow, ops::Range};
 
 use memchr::memchr;
 
-use crate::{Withheld, bytes::next_quote_or_backslash};
+use self::flat::{Reading, Seen, flatten};
+use crate::Withheld;
 
 mod base64;
 mod canonical;
+mod flat;
 mod percent;
 
 pub(crate) use base64::runs as base64_runs;
@@ -38,17 +40,6 @@ pub(crate) struct Break {
     pub(crate) text: usize,
 }
 
-/// How the text may be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
-    /// As nested, until an escape shows that the text is not canonical.
-    Tentative,
-    /// `\\n` in a string that is not nested is a backslash and an `n`.
-    Nested,
-    /// It is a newline all the same: of a log line that was put into a string.
-    Escaped,
-}
-
 /// A text as it may be seen.
 #[derive(Debug)]
 pub(crate) struct Views<'a> {
@@ -56,17 +47,6 @@ pub(crate) struct Views<'a> {
     pub(crate) first: View<'a>,
     /// Only where there is more than one reading.
     pub(crate) others: Vec<View<'a>>,
-}
-
-/// What flattening found out.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Seen {
-    /// There are escapes that have no flat form, so the rest was not looked at.
-    unflat: bool,
-    /// A run of backslashes could be read in another way.
-    ambiguous: bool,
-    /// Something was written otherwise than it stands in the text.
-    changed: bool,
 }
 
 pub(crate) fn views(text: &str) -> Result<Views<'_>, Withheld> {
@@ -95,6 +75,11 @@ fn of_canonical<'a>(
     others.extend(percent::view(&bytes, &breaks));
     let bytes = if seen.changed { Cow::Owned(flat) } else { bytes };
     Ok(Views { first: View { bytes, breaks }, others })
+}
+
+/// The bytes of a value as it would be written plainly: without escapes, look-alikes and what is not seen.
+pub(crate) fn canonical(text: &str) -> Vec<u8> {
+    canonical::form(text).0
 }
 
 /// The text as it stands, where escapes may be none; nothing when that is what the first view shows.
@@ -173,65 +158,6 @@ pub(crate) fn quote_width(byte: u8) -> Option<usize> {
 
 pub(crate) fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'`' | 0xf8..=0xfe)
-}
-
-fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
-    let mut seen = Seen::default();
-    let Some(mut run) = memchr(b'\\', text) else { return Ok((Vec::new(), seen)) };
-    let mut flat = text.to_vec();
-    // The depth of the last quote says how deep the strings around are.
-    let mut depth = 0;
-    loop {
-        let mut end = run;
-        while text.get(end) == Some(&b'\\') {
-            end += 1;
-        }
-        let (length, letter) = (end - run, text.get(end).copied().unwrap_or_default());
-        let (class, level) = match letter {
-            b'"' => (0, length.trailing_ones() as usize),
-            b'n' | b'r' => (b'\n', length.trailing_zeros() as usize),
-            b't' | b'b' | b'f' => (b'\t', length.trailing_zeros() as usize),
-            b'u' | b'/' if reading == Reading::Tentative => {
-                seen.unflat = true;
-                return Ok((flat, seen));
-            }
-            _ => (b'\\', 0),
-        };
-        if letter == b'"' {
-            if level >= NESTING_MAX {
-                return Err(Withheld::TooDeep(NESTING_MAX));
-            }
-            depth = level;
-            if level > 0 {
-                write(&mut flat, end, (1 << level) - 1, QUOTE_BASE + level as u8);
-                seen.changed = true;
-            }
-        } else if class != b'\\' {
-            let newline = level <= depth || reading == Reading::Escaped;
-            seen.ambiguous |= !newline;
-            if newline && level < NESTING_MAX {
-                write(&mut flat, end, (1 << level).min(length), class);
-                seen.changed = true;
-            }
-        }
-        let after = (end + 1).min(text.len());
-        match next_quote_or_backslash(text, after) {
-            None => return Ok((flat, seen)),
-            Some(next) if text[next] == b'\\' => run = next,
-            Some(next) => {
-                depth = 0;
-                match memchr(b'\\', &text[next..]) {
-                    None => return Ok((flat, seen)),
-                    Some(gap) => run = next + gap,
-                }
-            }
-        }
-    }
-}
-
-/// Overwrites the letter at `end` and the backslashes before it that belong to it.
-fn write(flat: &mut [u8], end: usize, backslashes: usize, class: u8) {
-    flat[end - backslashes..=end].fill(class);
 }
 
 #[cfg(test)]

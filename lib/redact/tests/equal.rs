@@ -25,6 +25,14 @@ proptest! {
     }
 
     #[test]
+    fn on_numbers_and_what_stands_around(
+        parts in prop::collection::vec(("[0-9]{1,6}|[0-9]{1,20}|00|0|1", "[ -.()/:+]{1,2}|[A-Za-z]{1,3}|[ .-]|\\\\n"), 1..9),
+    ) {
+        let text: String = parts.iter().map(|(digits, between)| [digits.as_str(), between].concat()).collect();
+        check(&text)?;
+    }
+
+    #[test]
     fn within_json(pieces in prop::collection::vec(piece(), 0..8), key in piece(), depth in 0..3_usize) {
         let mut value = serde_json::json!({ key: pieces.concat() });
         for _ in 0..depth {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bus::{Bus, Message, Offset, Partition, Producer, Reader, Stored, Topic, Unrecorded, embedded};
 use bytes::Bytes;
 use envelope::{Opener, PrivateKey, Rotation, Sealer};
-use hansard_query::{Answer, Asker, Config, Deps, Error, Trail};
+use hansard_query::{Answer, Asker, Config, Deps, EVERYBODY, Error, Trail};
 use object_store::{ObjectStoreExt, PutPayload, path::Path};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use recorder::Recorder;
@@ -53,7 +53,13 @@ impl Ground {
         Ground::with(Config::default()).await
     }
 
+    /// Everybody may read, unless the configuration names who may.
     pub(crate) async fn with(config: Config) -> Ground {
+        let named = !config.readers.is_empty();
+        Ground::exactly(if named { config } else { Config { readers: vec![EVERYBODY.to_owned()], ..config } }).await
+    }
+
+    pub(crate) async fn exactly(config: Config) -> Ground {
         let directory = tempfile::tempdir().expect("a directory");
         let clock_us = Arc::new(|| MORNING);
         let path = directory.path().join("log.sqlite");

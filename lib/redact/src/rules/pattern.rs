@@ -15,6 +15,8 @@ pub(crate) struct Pattern {
     regex: Regex,
     pub(crate) prefix: Prefix,
     bytes_max: usize,
+    /// All bytes that occur in any match.
+    alphabet: ByteSet,
     /// The first group is what is masked.
     grouped: bool,
     /// A pattern that ends in a repeated class goes on as far as the class does.
@@ -44,6 +46,7 @@ impl Pattern {
         Ok(Pattern {
             prefix: Prefix::of(&hir),
             bytes_max,
+            alphabet: alphabet(&hir),
             grouped,
             tail: if grouped { None } else { tail(&hir) },
             regex,
@@ -52,6 +55,15 @@ impl Pattern {
 
     pub(crate) fn bytes_max(&self) -> usize {
         self.bytes_max
+    }
+
+    /// The end of what is looked at for a match that may begin at `at`: its first byte that no match has, or the end of
+    /// the longest one.
+    pub(crate) fn reach(&self, text: &[u8], at: usize) -> usize {
+        let window = &text[..text.len().min(at + self.bytes_max)];
+        let own = crate::bytes::run(window, at, |byte| self.alphabet.has(byte));
+        let tail = |tail: &ByteSet| crate::bytes::run(text, own, |byte| tail.has(byte));
+        self.tail.as_ref().map_or(own, tail) + 1
     }
 
     pub(crate) fn has_tail(&self) -> bool {
@@ -81,6 +93,32 @@ impl Pattern {
     }
 }
 
+fn alphabet(hir: &Hir) -> ByteSet {
+    let mut set = ByteSet::none();
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => literal.0.iter().for_each(|byte| set.add(*byte, *byte)),
+        HirKind::Class(class) => add_class(&mut set, class),
+        HirKind::Capture(capture) => set = alphabet(&capture.sub),
+        HirKind::Repetition(repetition) => set = alphabet(&repetition.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().for_each(|part| set.add_all(&alphabet(part)));
+        }
+    }
+    set
+}
+
+/// Of what is written in more bytes than one, any byte may be part.
+fn add_class(set: &mut ByteSet, class: &Class) {
+    match class {
+        Class::Bytes(class) => class.ranges().iter().for_each(|range| set.add(range.start(), range.end())),
+        Class::Unicode(class) => class.ranges().iter().for_each(|range| {
+            let end = u32::from(range.end());
+            set.add(u32::from(range.start()).min(0x80) as u8, if end < 0x80 { end as u8 } else { u8::MAX });
+        }),
+    }
+}
+
 /// The class that the pattern ends in, when it is repeated.
 fn tail(hir: &Hir) -> Option<ByteSet> {
     let last = match hir.kind() {
@@ -93,12 +131,7 @@ fn tail(hir: &Hir) -> Option<ByteSet> {
     }
     let HirKind::Class(class) = repetition.sub.kind() else { return None };
     let mut set = ByteSet::none();
-    match class {
-        Class::Bytes(class) => class.ranges().iter().for_each(|range| set.add(range.start(), range.end())),
-        Class::Unicode(class) => class.ranges().iter().for_each(|range| {
-            set.add(u8::try_from(range.start()).unwrap_or(0x7f), u8::try_from(range.end()).unwrap_or(0x7f));
-        }),
-    }
+    add_class(&mut set, class);
     Some(set)
 }
 
@@ -111,6 +144,14 @@ mod tests {
         for pattern in ["a*", "a+", "(", "", r"\b", ".{1,9000}"] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn what_is_looked_at_ends_with_what_no_match_has() {
+        let pattern = Pattern::new("k-(?:[0-9]{2,300}|x)y?").expect("it is bounded");
+        assert_eq!(pattern.reach(b"k-123 and so on", 0), 6);
+        assert_eq!(pattern.reach(b"k-z", 0), 3);
+        assert_eq!(pattern.reach(&b"k-1".repeat(200), 0), pattern.bytes_max() + 1);
     }
 
     #[test]

@@ -28,6 +28,12 @@ impl Prefix {
         window.iter().enumerate().all(|(place, byte)| self.0[usize::from(*byte)] >> place & 1 == 1)
     }
 
+    /// Does every match begin with an upper case letter?
+    pub(crate) fn begins_upper(&self) -> bool {
+        let first = self.at(0);
+        (0..=u8::MAX).all(|byte| byte.is_ascii_uppercase() || !first.has(byte))
+    }
+
     /// The bytes that may stand at a place of a match.
     pub(crate) fn at(&self, place: usize) -> ByteSet {
         let mut set = ByteSet::none();

@@ -1,114 +1,174 @@
 //! Finding hundreds of literals in any case, at every place of a text, with a few operations a byte.
 //!
-//! Three bytes, folded, are hashed into a bitmap that fits the first-level cache, and where that passes four bytes into
-//! another; the few places that pass both are compared with the literals that begin so. It refuses literals shorter
-//! than three bytes.
+//! The first three bytes, folded, choose one of some thousand entries that say which kinds of literals may begin so; four
+//! bytes a bit in a second table; and the few places that pass both are compared with the literals that begin so. It
+//! refuses literals shorter than three bytes.
 
 use std::fmt;
 
-use crate::Withheld;
+use super::block::BLOCK_BYTES;
+use crate::{Withheld, rules::Target};
 
-const FILTER_WORDS: usize = 1024;
-const BUCKETS: usize = 4096;
+/// A literal of a rule or a name may begin here.
+pub(super) const LITERAL: u8 = 1;
+/// A keyword may: only where a word begins.
+pub(super) const KEYWORD: u8 = 2;
+/// A literal may that begins in upper case.
+pub(super) const UPPER: u8 = 4;
+
+const BEGINNINGS_BITS: u32 = 15;
+const BEGINNINGS: usize = 1 << BEGINNINGS_BITS;
+const SECOND_WORDS: usize = 1024;
 const LITERAL_BYTES_MIN: usize = 3;
+/// What is compared of a literal at once.
+const HEAD_BYTES: usize = 8;
+/// The bit that tells a letter's case.
+const CASE: u8 = 0x20;
 
-pub(crate) struct Anchors<T> {
-    filter: Box<[u64; FILTER_WORDS]>,
-    second: Box<[u64; FILTER_WORDS]>,
-    /// Where the literals of each bucket begin.
-    starts: Vec<u32>,
-    literals: Vec<(Vec<u8>, T)>,
-    distinct: usize,
+/// Something to search for, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) target: Target,
+    /// What it anchors begins with an upper case letter.
+    pub(crate) upper: bool,
 }
 
-impl<T: Copy + PartialEq> Anchors<T> {
-    /// Literals are in lower case; what is given twice counts once.
-    pub(crate) fn new(mut literals: Vec<(Vec<u8>, T)>) -> Anchors<T> {
-        literals.sort_by(|one, other| one.0.cmp(&other.0));
-        literals.dedup_by(|one, other| one.0 == other.0 && one.1 == other.1);
-        literals.retain(|(literal, _)| literal.len() >= LITERAL_BYTES_MIN);
-        let (mut filter, mut second) = (Box::new([0; FILTER_WORDS]), Box::new([0; FILTER_WORDS]));
-        let mut placed = Vec::new();
-        for (literal, target) in &literals {
-            let three = hash(u32::from_le_bytes([literal[0], literal[1], literal[2], 0]));
-            set(&mut filter, three);
-            let fourth = |byte: u8| hash_four(u32::from_le_bytes([literal[0], literal[1], literal[2], byte]));
-            match literal.get(3) {
-                Some(byte) => set(&mut second, fourth(*byte)),
-                None => (0..=u8::MAX).for_each(|byte| set(&mut second, fourth(byte))),
-            }
-            placed.push((bucket(three), literal.clone(), *target));
-        }
-        placed.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-        placed.dedup_by(|one, other| one.0 == other.0 && one.1 == other.1 && one.2 == other.2);
-        let mut starts = vec![0_u32; BUCKETS + 1];
-        placed.iter().for_each(|(bucket, ..)| starts[bucket + 1] += 1);
-        for bucket in 0..BUCKETS {
-            starts[bucket + 1] += starts[bucket];
-        }
-        let distinct = literals.len();
-        let literals = placed.into_iter().map(|(_, bytes, target)| (bytes, target)).collect();
-        Anchors { filter, second, starts, literals, distinct }
+pub(crate) struct Anchors {
+    /// The kinds of literals that begin with three bytes, by their hash.
+    beginnings: Box<[u8; BEGINNINGS]>,
+    /// Whether some begin with these four.
+    second: Box<[u64; SECOND_WORDS]>,
+    /// Where the literals of each hash begin.
+    starts: Vec<u32>,
+    literals: Vec<Literal>,
+}
+
+struct Literal {
+    bytes: Vec<u8>,
+    target: Target,
+    kind: u8,
+    /// The first bytes, folded, and which of them count.
+    head: u64,
+    counts: u64,
+}
+
+impl Literal {
+    fn new(Anchor { bytes, target, upper }: Anchor) -> Literal {
+        let counts = u64::MAX >> (8 * HEAD_BYTES.saturating_sub(bytes.len()));
+        let kind = match target {
+            Target::Keyword(_) => KEYWORD,
+            _ if upper => UPPER,
+            _ => LITERAL,
+        };
+        Literal { head: head(&bytes) & counts, counts, bytes, target, kind }
     }
 
-    /// May a literal begin with these bytes? Behind the end of the text the fourth is anything.
+    fn three(&self) -> usize {
+        hash([self.bytes[0], self.bytes[1], self.bytes[2], 0])
+    }
+
+    /// `text` begins with these bytes, folded.
+    fn begins(&self, text: &[u8], folded: u64) -> bool {
+        let here = || text.get(..self.bytes.len());
+        (folded ^ self.head) & self.counts == 0 && here().is_some_and(|here| here.eq_ignore_ascii_case(&self.bytes))
+    }
+}
+
+impl Anchors {
+    /// What is given twice counts once.
+    pub(crate) fn new(given: Vec<Anchor>) -> Anchors {
+        let long = given.into_iter().filter(|anchor| anchor.bytes.len() >= LITERAL_BYTES_MIN);
+        let mut literals: Vec<Literal> = long.map(Literal::new).collect();
+        literals.sort_by(|one, other| (one.three(), &one.bytes).cmp(&(other.three(), &other.bytes)));
+        literals.dedup_by(|one, other| one.bytes == other.bytes && one.target == other.target);
+        let (mut beginnings, mut second) = (Box::new([0; BEGINNINGS]), Box::new([0; SECOND_WORDS]));
+        for literal in &literals {
+            beginnings[literal.three()] |= literal.kind;
+            let four = |byte: u8| hash_four([literal.bytes[0], literal.bytes[1], literal.bytes[2], byte]);
+            match literal.bytes.get(3) {
+                Some(byte) => set(&mut second, four(*byte)),
+                None => (0..=u8::MAX).for_each(|byte| set(&mut second, four(byte))),
+            }
+        }
+        let mut starts = vec![0_u32; BEGINNINGS + 1];
+        literals.iter().for_each(|literal| starts[literal.three() + 1] += 1);
+        (0..BEGINNINGS).for_each(|hash| starts[hash + 1] += starts[hash]);
+        Anchors { beginnings, second, starts, literals }
+    }
+
+    /// The kinds of literals that may begin at each place of a block, which is told with the three bytes behind it.
     #[inline]
-    pub(crate) fn may_begin(&self, four: [u8; 4]) -> bool {
-        let four = u32::from_le_bytes(four);
-        has(&self.filter, hash(four)) && has(&self.second, hash_four(four))
+    pub(super) fn marks(&self, block: &[u8; BLOCK_BYTES + 3]) -> [u8; BLOCK_BYTES] {
+        let (folded, mut marks) = (block.map(|byte| byte | CASE), [0; BLOCK_BYTES]);
+        for (mark, four) in marks.iter_mut().zip(folded.array_windows()) {
+            *mark = self.beginnings[hash_folded(*four)];
+        }
+        marks
     }
 
     /// Calls `found` with length and target of every literal that begins at `at`.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn at(
         &self,
         text: &[u8],
         at: usize,
-        mut found: impl FnMut(usize, T) -> Result<(), Withheld>,
+        mut found: impl FnMut(usize, Target) -> Result<(), Withheld>,
     ) -> Result<(), Withheld> {
         let rest = &text[at..];
-        let [Some(one), Some(two), Some(three)] = [0, 1, 2].map(|place| rest.get(place).copied()) else {
+        // Behind the end of the text the fourth byte is anything.
+        if rest.first_chunk().is_some_and(|four| !has(&self.second, hash_four(*four))) {
             return Ok(());
-        };
-        let bucket = bucket(hash(u32::from_le_bytes([one, two, three, 0])));
-        let literals = &self.literals[self.starts[bucket] as usize..self.starts[bucket + 1] as usize];
-        for (literal, target) in literals {
-            let here = rest.get(..literal.len());
-            if here.is_some_and(|here| here.eq_ignore_ascii_case(literal)) {
-                found(literal.len(), *target)?;
+        }
+        let [one, two, three, ..] = *rest else { return Ok(()) };
+        let (hash, folded) = (hash([one, two, three, 0]), head(rest));
+        for literal in &self.literals[self.starts[hash] as usize..self.starts[hash + 1] as usize] {
+            if literal.begins(rest, folded) {
+                found(literal.bytes.len(), literal.target)?;
             }
         }
         Ok(())
     }
 }
 
+/// The first bytes of a text, folded; zeros behind its end.
+fn head(text: &[u8]) -> u64 {
+    let eight = text.first_chunk().copied().unwrap_or_else(|| {
+        let mut eight = [0; HEAD_BYTES];
+        eight[..text.len()].copy_from_slice(text);
+        eight
+    });
+    u64::from_le_bytes(eight.map(|byte| byte | CASE))
+}
+
+fn has(table: &[u64; SECOND_WORDS], hash: usize) -> bool {
+    table[hash / 64 % SECOND_WORDS] >> (hash % 64) & 1 != 0
+}
+
+fn set(table: &mut [u64; SECOND_WORDS], hash: usize) {
+    table[hash / 64 % SECOND_WORDS] |= 1 << (hash % 64);
+}
+
+/// The first three of these bytes, without their case.
 #[inline]
-fn has(filter: &[u64; FILTER_WORDS], hash: u32) -> bool {
-    filter[(hash >> 6) as usize % FILTER_WORDS] >> (hash & 63) & 1 != 0
+fn hash(four: [u8; 4]) -> usize {
+    hash_folded(four.map(|byte| byte | CASE))
 }
 
-fn set(filter: &mut [u64; FILTER_WORDS], hash: u32) {
-    filter[(hash >> 6) as usize % FILTER_WORDS] |= 1 << (hash & 63);
-}
-
-/// Sixteen bits from three bytes without their case.
+/// The factor has no bit that the fourth byte could reach.
 #[inline]
-fn hash(bytes: u32) -> u32 {
-    ((bytes | 0x20_20_20) & 0xff_ff_ff).wrapping_mul(0x9e37_79b1) >> 16
+fn hash_folded(four: [u8; 4]) -> usize {
+    (u32::from_le_bytes(four).wrapping_mul(0x3779_b100) >> (u32::BITS - BEGINNINGS_BITS)) as usize
 }
 
 #[inline]
-fn hash_four(bytes: u32) -> u32 {
-    (bytes | 0x20_20_20_20).wrapping_mul(0x85eb_ca6b) >> 16
+fn hash_four(four: [u8; 4]) -> usize {
+    (u32::from_le_bytes(four.map(|byte| byte | CASE)).wrapping_mul(0x85eb_ca6b) >> 16) as usize
 }
 
-fn bucket(hash: u32) -> usize {
-    (hash >> 4) as usize
-}
-
-impl<T> fmt::Debug for Anchors<T> {
+impl fmt::Debug for Anchors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anchors").field("literals", &self.distinct).finish_non_exhaustive()
+        f.debug_struct("Anchors").field("literals", &self.literals.len()).finish_non_exhaustive()
     }
 }
 
@@ -118,18 +178,22 @@ mod tests {
 
     #[test]
     fn finds_each_literal_wherever_it_stands_in_any_case() {
-        let anchors =
-            Anchors::new(vec![("sk-".into(), 1), ("sk-ant-".into(), 2), ("pw=".into(), 3), ("eyj".into(), 4)]);
-        let (text, mut found) = (b"xSK-ant-eyJ pw=PW eyJ", Vec::new());
+        let listed = ["sk-", "sk-ant-", "pw=", "eyj", "account number"];
+        let numbered = listed.iter().enumerate().map(|(place, text)| Anchor {
+            bytes: (*text).into(),
+            target: Target::Finder(place),
+            upper: false,
+        });
+        let anchors = Anchors::new(numbered.collect());
+        let (text, mut found) = (b"xSK-ant-eyJ pw=PW Account Number eyJ", Vec::new());
         for at in 0..text.len() {
-            let four = [0, 1, 2, 3].map(|place| text.get(at + place).copied().unwrap_or_default());
-            let mut here = |length, target| {
-                assert!(anchors.may_begin(four), "{four:?}");
+            let here = |length, target| {
                 found.push((at, length, target));
                 Ok(())
             };
-            anchors.at(text, at, &mut here).expect("nothing is spent");
+            anchors.at(text, at, here).expect("nothing is spent");
         }
-        assert_eq!(found, [(1, 3, 1), (1, 7, 2), (8, 3, 4), (12, 3, 3), (18, 3, 4)]);
+        let places = [(1, 3, 0), (1, 7, 1), (8, 3, 3), (12, 3, 2), (18, 14, 4), (33, 3, 3)];
+        assert_eq!(found, places.map(|(at, length, place)| (at, length, Target::Finder(place))));
     }
 }

@@ -1,9 +1,16 @@
-//! What is tried at a run of digits: chosen by the length of the run and the bytes at its sides, in two look-ups.
+//! What is tried at a run of digits: chosen by the length of the run, its first digit and the bytes around it, in a few
+//! look-ups.
 //!
-//! Logs and tables are full of short numbers, and hardly any of them can be anything; so what a pattern allows before
-//! and behind the run is worked out once. It refuses nothing that a rule would find.
+//! Logs and tables are full of short numbers, and hardly any of them can be anything; so what a pattern or a detector
+//! allows there is worked out once. It refuses nothing that a rule would find.
 
-use crate::{bytes::ByteSet, detector::Sides, rules::compile::Pattern};
+use std::ops::Range;
+
+use crate::{
+    bytes::{ByteSet, after_escape, before},
+    detector::Sides,
+    rules::compile::Pattern,
+};
 
 /// Longest run of digits that is told apart; longer ones count as this long.
 pub(crate) const RUN_MAX: usize = 31;
@@ -17,33 +24,53 @@ pub(crate) struct Way {
     pub(crate) lead: usize,
 }
 
-#[derive(Default)]
+/// What may be at runs of one length. For each byte the ways that it allows, as bits: as the one before the run, as its
+/// first digit, as the one behind it and as the one behind that.
+#[derive(Clone)]
 struct Length {
     ways: Vec<Way>,
-    /// For each byte before the run, and for each behind it, the ways that it allows.
-    before: Vec<u64>,
-    behind: Vec<u64>,
+    allowed: [[u64; 256]; PLACES],
 }
 
-pub(crate) struct Runs(Vec<Length>);
+const PLACES: usize = 4;
+
+/// Which bytes a way allows: at the second place before the run, and at those four.
+struct Around {
+    second_before: ByteSet,
+    places: [ByteSet; PLACES],
+}
+
+pub(crate) struct Runs {
+    lengths: Vec<Length>,
+    /// Something may be at a run behind a digit and one of `a` to `f`: otherwise digits within hashes are passed over.
+    pub(crate) within_hashes: bool,
+}
 
 impl Default for Runs {
     fn default() -> Runs {
-        let empty = || Length { ways: Vec::new(), before: vec![0; 256], behind: vec![0; 256] };
-        Runs((0..=RUN_MAX).map(|_| empty()).collect())
+        let length = Length { ways: Vec::new(), allowed: [[0; 256]; PLACES] };
+        Runs { lengths: vec![length; RUN_MAX + 1], within_hashes: false }
     }
 }
 
 impl Runs {
-    pub(crate) fn add_detector(&mut self, finder: usize, sides: Sides) {
-        let way = Way { finder, lead: 0 };
-        for length in sides.lengths.0..=sides.lengths.1 {
-            if length >= sides.any_from {
-                self.add(length, way, |_| true, |_| true);
-                continue;
+    pub(crate) fn add_detector(&mut self, finder: usize, ways: &[Sides]) {
+        for sides in ways {
+            let listed = |bytes: &[u8]| ByteSet::of(|byte| bytes.is_empty() || bytes.contains(&byte));
+            let around = Around {
+                second_before: ByteSet::all(),
+                places: [
+                    ByteSet::of(|byte| sides.may_lead(byte)),
+                    listed(sides.first),
+                    listed(sides.behind),
+                    ByteSet::of(|byte| {
+                        sides.behind.is_empty() || byte.is_ascii_digit() || sides.beyond.contains(&byte)
+                    }),
+                ],
+            };
+            for length in sides.lengths.0..=sides.lengths.1 {
+                self.add(length, Way { finder, lead: 0 }, &around);
             }
-            self.add(length, way, |byte| sides.before.contains(&byte), |_| true);
-            self.add(length, way, |byte| !sides.before.contains(&byte), |byte| sides.behind.contains(&byte));
         }
     }
 
@@ -55,38 +82,47 @@ impl Runs {
         pattern: &Pattern,
         (left, next): (Option<&ByteSet>, Option<&ByteSet>),
     ) {
+        // Counted backwards from the run: within the match, just before it, or farther.
+        let before = |distance: usize| match lead.checked_sub(distance) {
+            Some(place) => pattern.prefix.at(place),
+            None if distance > lead + 1 => ByteSet::all(),
+            None => ByteSet::of(|byte| !left.is_some_and(|left| left.has(byte))),
+        };
         for length in lengths.iter().map(|length| usize::from(*length).min(RUN_MAX)) {
-            let first = lead.checked_sub(1).map(|place| pattern.prefix.at(place));
-            let behind = pattern.prefix.at(lead + length);
-            let may_lead = |byte: u8| match &first {
-                Some(set) => set.has(byte),
-                None => !left.is_some_and(|left| left.has(byte)),
-            };
-            let may_follow = |byte: u8| behind.has(byte) && next.is_none_or(|next| next.has(byte));
-            self.add(length, Way { finder, lead }, may_lead, may_follow);
+            let [first, behind, beyond] = [0, length, length + 1].map(|place| pattern.prefix.at(lead + place));
+            let behind = ByteSet::of(|byte| behind.has(byte) && next.is_none_or(|next| next.has(byte)));
+            let around = Around { second_before: before(2), places: [before(1), first, behind, beyond] };
+            self.add(length, Way { finder, lead }, &around);
         }
     }
 
-    fn add(&mut self, length: usize, way: Way, before: impl Fn(u8) -> bool, behind: impl Fn(u8) -> bool) {
-        let of_length = &mut self.0[length];
-        let place = of_length.ways.len();
+    fn add(&mut self, length: usize, way: Way, around: &Around) {
+        let digit = (b'0'..=b'9').any(|byte| around.second_before.has(byte));
+        self.within_hashes |= digit && (b'a'..=b'f').any(|byte| around.places[0].has(byte));
+        let of_length = &mut self.lengths[length];
+        let bit = of_length.ways.len();
         of_length.ways.push(way);
-        if place >= TOLD_MAX {
+        if bit >= TOLD_MAX {
             return;
         }
-        for byte in 0..=u8::MAX {
-            of_length.before[usize::from(byte)] |= u64::from(before(byte)) << place;
-            of_length.behind[usize::from(byte)] |= u64::from(behind(byte)) << place;
+        for (allowed, set) in of_length.allowed.iter_mut().zip(&around.places) {
+            for byte in (0..=u8::MAX).filter(|byte| set.has(*byte)) {
+                allowed[usize::from(byte)] |= 1 << bit;
+            }
         }
     }
 
-    /// What may be at the run of this length between these bytes (0 at an end of the text), from left to right.
+    /// What may be at this run, from left to right.
     #[inline]
-    pub(crate) fn ways(&self, length: usize, before: Option<u8>, behind: u8) -> Ways<'_> {
-        let of_length = &self.0[length.min(RUN_MAX)];
-        let before = before.map_or(u64::MAX, |byte| of_length.before[usize::from(byte)]);
-        let told = before & of_length.behind[usize::from(behind)];
-        Ways { ways: &of_length.ways, told, untold: TOLD_MAX }
+    pub(crate) fn ways(&self, text: &[u8], run: Range<usize>) -> Ways<'_> {
+        let Length { ways, allowed } = &self.lengths[run.len().min(RUN_MAX)];
+        let at = |place: usize| usize::from(text.get(place).copied().unwrap_or_default());
+        let mut told = allowed[1][at(run.start)] & allowed[2][at(run.end)] & allowed[3][at(run.end + 1)];
+        // After a written escape, the letter before is none.
+        if told != 0 && !after_escape(text, run.start) {
+            told &= allowed[0][usize::from(before(text, run.start).unwrap_or_default())];
+        }
+        Ways { ways, told, untold: TOLD_MAX }
     }
 }
 
@@ -115,6 +151,6 @@ impl Iterator for Ways<'_> {
 
 impl std::fmt::Debug for Runs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|length| length.ways.len())).finish()
+        f.debug_list().entries(self.lengths.iter().map(|length| length.ways.len())).finish()
     }
 }
