@@ -2,6 +2,8 @@
 //! says of the class and of each object that we write which attributes it has, of what type, with which values and the
 //! captions beside them, and which are required; whatever an event says beyond that is a fault.
 
+use std::{collections::BTreeMap, sync::Mutex};
+
 use hansard_siem::{Format, line};
 use proptest::prelude::*;
 use regex::Regex;
@@ -146,12 +148,20 @@ fn fits(rules: &Value, kind: &str, value: &Value) -> bool {
         kind => rules["types"][kind]["type"].as_str().is_some_and(|base| fits(rules, base, value)),
     };
     let rule = &rules["types"][kind];
-    let matches = |pattern: &str| Regex::new(pattern).expect("a pattern").is_match(value.as_str().unwrap_or_default());
+    let matches = |pattern: &str| is_match(pattern, value.as_str().unwrap_or_default());
     let in_range = |range: &Vec<Value>| (range[0].as_i64()..=range[1].as_i64()).contains(&value.as_i64());
     of_base
         && rule["regex"].as_str().is_none_or(matches)
         && rule["max_len"].as_u64().is_none_or(|most| value.as_str().is_some_and(|text| text.len() as u64 <= most))
         && rule["range"].as_array().is_none_or(in_range)
+}
+
+/// The patterns of addresses are long, and are needed often.
+fn is_match(pattern: &str, text: &str) -> bool {
+    static COMPILED: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().expect("no test panics here");
+    let regex = compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).expect("a pattern"));
+    regex.is_match(text)
 }
 
 #[track_caller]
