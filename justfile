@@ -23,6 +23,7 @@ deny:
 bench:
     cargo bench --bench embedded -p hansard-bus
     cargo bench --bench ingress
+    cargo bench --features kafka --bench kafka
     cargo bench -p hansard-redact --bench corpus
 
 # The long fault run: thousands of kill -9 instead of hundreds.

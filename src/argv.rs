@@ -100,6 +100,12 @@ pub enum Command {
         #[arg(long)]
         exit: bool,
     },
+    /// Forgets a group of `tail` that nobody reads by any more, so that the log keeps nothing for it
+    #[cfg(feature = "query")]
+    Forget {
+        /// As it was given to `tail --group`
+        group: String,
+    },
     /// Shows held calls and votes on them
     #[cfg(feature = "all")]
     Approvals {
@@ -119,10 +125,25 @@ pub enum Command {
         #[command(subcommand)]
         what: Option<Redact>,
     },
+    /// Shows the values of tokens to those who may see them; the question is a record
+    #[cfg(feature = "all")]
+    Detokenize(Detokenize),
+    /// Shows what could not be masked, and masks it again
+    #[cfg(feature = "all")]
+    Quarantine {
+        #[command(subcommand)]
+        what: Quarantine,
+    },
     /// Shows and rotates the keys of the data directory
     Keys {
         #[command(subcommand)]
         what: Keys,
+    },
+    /// Asks the role that runs with this configuration whether it is alive
+    Health {
+        /// … or whether it does its work, and if not, why
+        #[arg(long)]
+        ready: bool,
     },
     /// Checks configurations
     Config {
@@ -132,7 +153,7 @@ pub enum Command {
 }
 
 /// Which rules; without any of these, those of the configuration.
-#[cfg(feature = "masker")]
+#[cfg(any(feature = "ingress", feature = "masker"))]
 #[derive(Debug, Args)]
 pub struct RedactRules {
     /// A file of rules; may be given several times
@@ -152,6 +173,36 @@ pub enum Redact {
         rules: RedactRules,
         /// TOML with the lists must_mask and must_not_mask
         cases: Vec<PathBuf>,
+    },
+}
+
+#[cfg(feature = "all")]
+#[derive(Debug, Args)]
+pub struct Detokenize {
+    /// [REDACTED:<rule>:siv:…]; without any, those in the text on standard input
+    pub tokens: Vec<String>,
+    /// Who asks: a token that the console accepts
+    #[arg(long, env = "HANSARD_TOKEN", value_name = "JWT", hide_env_values = true)]
+    pub token: String,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(feature = "all")]
+#[derive(Debug, Subcommand)]
+pub enum Quarantine {
+    /// Lists the frames in quarantine: when, why and how large; never what
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Masks them again with the rules and keys of now; what can be masked goes into the trail, once
+    Reprocess {
+        /// Who asks: a token that the console accepts
+        #[arg(long, env = "HANSARD_TOKEN", value_name = "JWT", hide_env_values = true)]
+        token: String,
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -205,7 +256,7 @@ pub struct Vote {
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Lists the keys that frames are sealed to and opened with
+    /// Lists the keys that frames are sealed to and opened with, and those of masking
     #[cfg(feature = "masker")]
     List {
         #[arg(long)]
@@ -216,7 +267,11 @@ pub enum Keys {
     Generate,
     /// Makes a new key to seal to; the old ones go on opening. Takes effect at the next start
     #[cfg(feature = "masker")]
-    Rotate,
+    Rotate {
+        /// A new key for the tokens of masking instead; old tokens stay readable. Takes effect at once
+        #[arg(long)]
+        masking: bool,
+    },
     /// Prints the public key that ingress seals to
     Public,
 }

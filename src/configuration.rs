@@ -5,7 +5,7 @@
 //! an error before anything starts.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -92,6 +92,23 @@ pub struct Operation {
     pub listen: SocketAddr,
     /// How long a clean stop may take.
     pub drain_seconds_max: u64,
+    /// Where calls are told as OpenTelemetry spans.
+    pub spans: Option<Spans>,
+}
+
+/// A collector that takes OTLP by HTTP.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Spans {
+    /// The whole URL, as `http://collector:4318/v1/traces`.
+    #[serde(deserialize_with = "url")]
+    pub endpoint: Url,
+    /// By which the collector knows us.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, Secret>,
+    /// Of the calls whose caller does not say whether it keeps its spans, how many are told: 0 to 1.
+    #[serde(default = "all")]
+    pub ratio: f64,
 }
 
 /// `[archive]`: where the Parquet goes.
@@ -101,7 +118,7 @@ pub struct Archive {
     /// `s3://`, `az://`, `gs://`, `file://`, or a folder; without it, a folder in the data directory.
     pub url: Option<String>,
     /// Options of the object store, such as `aws_region`, by the names that its client gives them.
-    pub options: std::collections::BTreeMap<String, Secret>,
+    pub options: BTreeMap<String, Secret>,
 }
 
 /// `[redaction]`: what is masked.
@@ -112,6 +129,25 @@ pub struct Redaction {
     pub packs: Vec<String>,
     /// Files with rules of one's own, after the packs. Read again when they change.
     pub rules: Vec<PathBuf>,
+    /// What happens to finds, by the id of their rule or by its class (`secret`, `pii`, `custom`).
+    pub actions: BTreeMap<String, String>,
+    /// Whose data a connection carries: the same value is another token for another tenant.
+    pub tenants: BTreeMap<String, String>,
+    /// A set of rules on trial beside these: where it differs is counted, and nothing else.
+    pub shadow: Option<Shadow>,
+    /// Groups whose members may turn tokens back into values; without any, nobody.
+    pub detokenizers: Vec<String>,
+    /// Groups whose members may mask again what is in quarantine; without any, nobody.
+    pub reprocessors: Vec<String>,
+}
+
+/// `[redaction.shadow]`: as `[redaction]` itself has them.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shadow {
+    pub packs: Vec<String>,
+    pub rules: Vec<PathBuf>,
+    pub actions: BTreeMap<String, String>,
 }
 
 /// `[identity]`: whose tokens are taken. Without issuers, the development issuer's, on loopback only.
@@ -147,6 +183,12 @@ pub struct Connection {
     pub credential: Option<Credential>,
     #[serde(default)]
     pub record: Record,
+    /// What the caller receives is masked; the record is made before.
+    #[serde(default)]
+    pub mask_answers: bool,
+    /// What the upstream receives is masked.
+    #[serde(default)]
+    pub mask_requests: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
@@ -192,7 +234,7 @@ impl Default for Console {
 
 impl Default for Operation {
     fn default() -> Operation {
-        Operation { listen: loopback(7402), drain_seconds_max: 30 }
+        Operation { listen: loopback(7402), drain_seconds_max: 30, spans: None }
     }
 }
 
@@ -213,6 +255,10 @@ fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
 
 fn optional_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
     url(from).map(Some)
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 fn groups_claim() -> String {
@@ -257,7 +303,13 @@ impl Configuration {
         if let Err(error) = policy::Policy::compile(&self.policy) {
             faults.push(error.to_string());
         }
+        for connection in self.redaction.tenants.keys() {
+            if !self.connection.iter().any(|known| known.name == *connection) {
+                faults.push(format!("[redaction] tenants: there is no connection \"{connection}\""));
+            }
+        }
         self.bus.check(&mut faults);
+        self.check_spans(&mut faults);
         #[cfg(feature = "ingress")]
         self.check_drain(&mut faults);
         if faults.is_empty() { Ok(()) } else { Err(anyhow!("{}", faults.join("; "))) }
@@ -277,6 +329,18 @@ impl Configuration {
             if !matches!(connection.upstream.scheme(), "http" | "https") || connection.upstream.host().is_none() {
                 faults.push(format!("connection \"{name}\": upstream must be an http:// or https:// URL"));
             }
+        }
+    }
+
+    fn check_spans(&self, faults: &mut Vec<String>) {
+        let Some(Spans { endpoint, ratio, .. }) = &self.operation.spans else { return };
+        if !matches!(endpoint.scheme(), "http" | "https") || endpoint.path() == "/" {
+            faults.push(format!(
+                "[operation] spans: \"{endpoint}\" must be the whole URL by http or https, as http://collector:4318/v1/traces"
+            ));
+        }
+        if !(0.0..=1.0).contains(ratio) {
+            faults.push(format!("[operation] spans: ratio = {ratio} must be between 0 and 1"));
         }
     }
 
@@ -346,6 +410,8 @@ mod tests {
         check("[[connection]]\nname = \"a/b\"\nupstream = \"ftp://x\"", &["a/b", "http://"]);
         check("[ingress]\nlisten = \"0.0.0.0:7400\"", &["development issuer", "identity"]);
         check("[console]\nlisten = \"[::]:7401\"", &["[console]", "127.0.0.1"]);
+        check("[operation]\nspans = { endpoint = \"http://collector:4318\" }", &["/v1/traces"]);
+        check("[operation]\nspans = { endpoint = \"http://c:1/v1/traces\", ratio = 2.0 }", &["ratio = 2", "0 and 1"]);
         check("[operation]\ndrain_seconds_max = 15", &["[ingress.limits] drain_seconds_max = 15", "= 15"]);
     }
 

@@ -41,15 +41,30 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
         #[cfg(feature = "masker")]
         Command::Redact { rules, json, files, what } => {
             let configured = || Ok(Configuration::find(&place, &data_path(&place)?).map_err(Failure::Usage)?.redaction);
+            let keys = || Keys::of(&DataDirectory::existing(data_path(&place)?)?)?.masking();
             match what {
-                None => crate::redaction::show(crate::redaction::chosen(rules, configured)?, &files, json),
+                None => crate::redaction::show(crate::redaction::chosen(rules, configured, keys)?, &files, json),
                 Some(argv::Redact::Test { rules, cases }) => {
-                    crate::redaction::test(crate::redaction::chosen(rules, configured)?, &cases)
+                    crate::redaction::test(crate::redaction::chosen(rules, configured, keys)?, &cases)
                 }
             }
         }
+        #[cfg(feature = "all")]
+        Command::Detokenize(asked) => {
+            let (data, configuration) = existing(&place)?;
+            crate::detokenize::command(&data, &configuration, asked).await
+        }
+        #[cfg(feature = "all")]
+        Command::Quarantine { what } => {
+            let (data, configuration) = existing(&place)?;
+            crate::quarantine::command(&data, &configuration, what).await
+        }
         Command::Config { what: argv::Config::Check { file } } => check(&place, file),
         Command::Keys { what } => keys(&place, &what),
+        Command::Health { ready } => {
+            let configuration = Configuration::find(&place, &data_path(&place)?).map_err(Failure::Usage)?;
+            crate::health::command(&configuration, ready).await
+        }
         #[cfg(feature = "all")]
         Command::Up => {
             let (data, configuration) = fresh(&place)?;
@@ -83,6 +98,11 @@ async fn dispatch(Arguments { place, command }: Arguments) -> Result<(), Failure
         Command::Tail { group, format, exit } => {
             let (data, configuration) = existing(&place)?;
             crate::tail::command(&data, &configuration, group, format, exit).await
+        }
+        #[cfg(feature = "query")]
+        Command::Forget { group } => {
+            let (data, configuration) = existing(&place)?;
+            crate::forget::command(&data, &configuration, &group).await
         }
         #[cfg(feature = "all")]
         Command::Approvals { what } => {
@@ -163,7 +183,12 @@ fn keys(place: &Place, what: &argv::Keys) -> Result<(), Failure> {
             println!("sealing key {} in {}", Keys::generate(&data)?.public()?.id(), data.keys().display());
         }
         #[cfg(feature = "masker")]
-        argv::Keys::Rotate => {
+        argv::Keys::Rotate { masking: true } => {
+            let id = Keys::of(&DataDirectory::create(path)?)?.rotate_masking()?;
+            println!("masking key {id} makes tokens from now on; the earlier ones stay readable");
+        }
+        #[cfg(feature = "masker")]
+        argv::Keys::Rotate { masking: false } => {
             let id = Keys::of(&DataDirectory::create(path)?)?.rotate()?;
             println!("sealing key {id} is used from the next start on; the earlier ones go on opening");
         }
@@ -184,6 +209,9 @@ fn list_keys(keys: &Keys, json: bool) -> Result<()> {
     }
     for key in listed {
         println!("{}  {}", key.id, if key.current { "seals and opens" } else { "opens" });
+    }
+    for (place, id) in keys.masking()?.ids().enumerate() {
+        println!("{id}  {}", if place == 0 { "makes and reads tokens of masking" } else { "reads tokens of masking" });
     }
     Ok(())
 }

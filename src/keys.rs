@@ -5,6 +5,8 @@
 //! keys/sealing-<id>.private    opens; one per rotation, all of them are tried
 //! keys/identity.key            HMAC key of principal_id and of argument digests
 //! keys/lock                    held while the keys of a new directory are made
+//! keys/masking-<id>.key        hashes and tokenizes what is masked; one per rotation
+//! keys/masking.current         the id of the one that makes tokens
 //! keys/development.pem         signs the tokens of `hansard token`
 //! ```
 //!
@@ -20,6 +22,8 @@ use crate::data::DataDirectory;
 
 const PUBLIC: &str = "sealing.public";
 const IDENTITY: &str = "identity.key";
+#[cfg(feature = "masker")]
+const MASKING: &str = "masking.current";
 const DEVELOPMENT: &str = "development.pem";
 /// Anyone but the owner may do nothing with a private key.
 const PRIVATE_MODE: u32 = 0o600;
@@ -86,6 +90,7 @@ mod private {
 
     use base64::{Engine, engine::general_purpose::STANDARD};
     use envelope::{KeyId, Opener, PrivateKey};
+    use redact::{Keyring, MaskingKey};
 
     use anyhow::bail;
 
@@ -110,6 +115,7 @@ mod private {
             keys.public()?;
             keys.opener()?;
             keys.identity()?;
+            keys.make_masking()?;
             Ok(keys)
         }
 
@@ -185,20 +191,83 @@ mod private {
             self.private_names()?.iter().map(key).collect()
         }
 
+        /// All keys of masking, the current one first; none in a directory that is older than they are.
+        pub fn masking(&self) -> Result<Keyring> {
+            let names = self.names("masking-", ".key")?;
+            if !self.path(MASKING).exists() {
+                return Ok(Keyring::default());
+            }
+            let current = self.read(MASKING)?;
+            let mut keys = names.iter().map(|name| self.masking_key(name)).collect::<Result<Vec<_>>>()?;
+            let place = keys.iter().position(|key| key.id() == current.trim()).with_context(|| {
+                let name = masking_name(current.trim());
+                format!("the key file {} is missing: restore it from your backup", self.path(&name).display())
+            })?;
+            keys.swap(0, place);
+            Ok(Keyring::new(keys))
+        }
+
+        fn masking_key(&self, name: &str) -> Result<MaskingKey> {
+            let secret = STANDARD.decode(self.read_private(name)?.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+            let key = secret.map(|secret| MaskingKey::new(&secret)).filter(|key| masking_name(key.id()) == name);
+            key.with_context(|| format!("{} is damaged: restore it from your backup", self.path(name).display()))
+        }
+
+        /// A new key for the tokens of masking. It is durable before anything is masked with it.
+        pub fn rotate_masking(&self) -> Result<String> {
+            let _locked = self.lock()?;
+            self.new_masking()
+        }
+
+        /// The first key of masking, in a directory that has none.
+        fn make_masking(&self) -> Result<()> {
+            if !self.path(MASKING).exists() {
+                let _locked = self.lock()?;
+                if !self.path(MASKING).exists() {
+                    self.new_masking()?;
+                }
+            }
+            self.masking().map(|_| ())
+        }
+
+        fn new_masking(&self) -> Result<String> {
+            let secret = random()?;
+            let id = MaskingKey::new(&secret).id().to_owned();
+            write_new(&self.path(&masking_name(&id)), STANDARD.encode(secret).as_bytes(), PRIVATE_MODE)?;
+            let next = self.path("masking.current.next");
+            let _ = fs::remove_file(&next);
+            write_new(&next, id.as_bytes(), PRIVATE_MODE)?;
+            fs::rename(&next, self.path(MASKING)).context("cannot put the new key of masking in place")?;
+            Ok(id)
+        }
+
+        /// Changes whenever the keys of masking do.
+        pub fn masking_stamp(&self) -> Option<std::time::SystemTime> {
+            fs::metadata(self.path(MASKING)).and_then(|about| about.modified()).ok()
+        }
+
         fn private_names(&self) -> Result<Vec<String>> {
+            self.names("sealing-", ".private")
+        }
+
+        fn names(&self, begin: &str, end: &str) -> Result<Vec<String>> {
             let mut names = Vec::new();
             for entry in fs::read_dir(&self.folder).with_context(|| format!("cannot read {}", self.folder.display()))? {
                 let name = entry.context("cannot read the key folder")?.file_name();
                 let Some(name) = name.to_str() else {
                     bail!("a file in {} has no readable name", self.folder.display())
                 };
-                if name.starts_with("sealing-") && name.ends_with(".private") {
+                if name.starts_with(begin) && name.ends_with(end) {
                     names.push(name.to_owned());
                 }
             }
             names.sort();
             Ok(names)
         }
+    }
+
+    fn masking_name(id: &str) -> String {
+        format!("masking-{id}.key")
     }
 
     fn private_name(id: KeyId) -> String {

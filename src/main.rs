@@ -14,8 +14,10 @@ mod configuration;
 mod data;
 mod dispatch;
 mod exit;
+mod health;
 mod kafka;
 mod keys;
+mod memory;
 mod operation;
 mod running;
 mod secret;
@@ -28,12 +30,20 @@ mod wiring;
 #[cfg(feature = "all")]
 mod approvals;
 #[cfg(feature = "all")]
+mod authority;
+#[cfg(feature = "all")]
 mod console;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "all")]
+mod detokenize;
+#[cfg(feature = "query")]
+mod forget;
+#[cfg(feature = "all")]
+mod quarantine;
 #[cfg(feature = "query")]
 mod reading;
-#[cfg(feature = "masker")]
+#[cfg(any(feature = "ingress", feature = "masker"))]
 mod redaction;
 #[cfg(feature = "query")]
 mod table;
@@ -47,6 +57,7 @@ mod up;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
+    memory::share_arenas();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().expect("no TLS provider was installed before main");
     telemetry::install_log();

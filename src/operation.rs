@@ -3,10 +3,17 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::telemetry;
 
 /// What each role says of itself: `None` when it does its work, else why it does not.
 pub type Readiness = watch::Receiver<Option<String>>;
@@ -29,8 +36,13 @@ pub fn router(roles: Roles, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
-        .route("/metrics", get(move || std::future::ready(metrics.render())))
+        .route("/metrics", get(move || exposition(metrics.clone())))
         .with_state(roles)
+}
+
+/// The content type is that of Prometheus' text format; newer servers refuse to guess.
+async fn exposition(metrics: PrometheusHandle) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render(&metrics))
 }
 
 /// 200 when every role does its work, 503 and the reasons when not.

@@ -75,7 +75,7 @@ pub async fn open(data: &DataDirectory, configuration: &Configuration) -> Result
         clock: ground.clock,
         ready: watch::Sender::new(None),
     };
-    Ok(Trail::open(configuration.query.clone(), deps).await?)
+    Ok(Trail::open(configuration.query.clone(), deps).await)
 }
 
 /// The person at the machine, by the name that the operating system has.

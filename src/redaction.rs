@@ -12,57 +12,142 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use redact::{Redacted, Redactor, RuleFile};
+use redact::{Action, KEY_BYTES, Keyring, MaskingKey, Redacted, Redactor, RuleFile, RuleSet};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::{argv::RedactRules, configuration::Redaction, exit::Failure};
+use crate::{
+    argv::RedactRules,
+    configuration::{Redaction, Shadow},
+    exit::Failure,
+    keys::Keys,
+};
 
 /// How often the files of rules are looked at.
 const LOOK_SECONDS: u64 = 2;
 /// Longest part of a line that is shown on either side of a difference, in characters.
 const LINE_CHARACTERS_MAX: usize = 400;
 
-/// The rules of a configuration, or all that is wrong with them.
-pub fn load(redaction: &Redaction) -> Result<Redactor> {
+/// Where the keys of tokens come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    #[cfg(feature = "masker")]
+    Keys(Keys),
+    /// None: what would be hashed or tokenized is redacted. So it is in flight.
+    Keyless,
+}
+
+impl Source {
+    /// The rules of a configuration and the keys of their tokens, or all that is wrong with them.
+    fn load(&self, redaction: &Redaction) -> Result<Redactor> {
+        match self {
+            #[cfg(feature = "masker")]
+            Source::Keys(keys) => load(redaction, keys.masking()?, false),
+            Source::Keyless => load(redaction, Keyring::default(), true),
+        }
+    }
+
+    /// Changes whenever the keys do.
+    fn stamp(&self) -> Option<SystemTime> {
+        match self {
+            #[cfg(feature = "masker")]
+            Source::Keys(keys) => keys.masking_stamp(),
+            Source::Keyless => None,
+        }
+    }
+}
+
+fn load(redaction: &Redaction, keys: Keyring, keyless: bool) -> Result<Redactor> {
+    let set = RuleSet { keyless, ..rule_set(redaction)? };
+    Redactor::load(&set, keys).map_err(|faults| anyhow!("[redaction] {}", faults.all().join("; ")))
+}
+
+/// The rules of a configuration with the keys of a data directory.
+#[cfg(feature = "masker")]
+pub fn with_keys(redaction: &Redaction, keys: &Keys) -> Result<Redactor> {
+    load(redaction, keys.masking()?, false)
+}
+
+/// Are these rules whole, wherever their keys are?
+pub fn check(redaction: &Redaction) -> Result<()> {
+    load(redaction, trial()?, false)?;
+    shadow(redaction).map_or(Ok(()), |shadow| load(&shadow, trial()?, false).map(|_| ()).context("[redaction.shadow]"))
+}
+
+/// A key of its own, for what is only tried.
+fn trial() -> Result<Keyring> {
+    let mut secret = [0; KEY_BYTES];
+    getrandom::fill(&mut secret).context("the operating system gave no random bytes")?;
+    Ok(Keyring::new(vec![MaskingKey::new(&secret)]))
+}
+
+fn rule_set(redaction: &Redaction) -> Result<RuleSet> {
+    let action = |(what, word): (&String, &String)| {
+        let action = Action::parse(word).with_context(|| {
+            let words = Action::ALL.map(Action::as_str).join(", ");
+            format!("[redaction] actions: {what} = \"{word}\": there are {words}")
+        })?;
+        Ok((what.clone(), action))
+    };
+    let actions = redaction.actions.iter().map(action).collect::<Result<_>>()?;
+    Ok(RuleSet { packs: redaction.packs.clone(), files: rule_files(redaction)?, actions, ..RuleSet::default() })
+}
+
+fn rule_files(redaction: &Redaction) -> Result<Vec<RuleFile>> {
     let read = |path: &PathBuf| {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read the rules {}", path.display()))?;
         Ok(RuleFile { name: path.display().to_string(), text })
     };
-    let files = redaction.rules.iter().map(read).collect::<Result<Vec<_>>>()?;
-    Redactor::load(&redaction.packs, &files).map_err(|faults| anyhow!("[redaction] {}", faults.all().join("; ")))
+    redaction.rules.iter().map(read).collect()
 }
 
-/// The rules in force: those of the configuration, loaded again whenever one of their files has changed.
-pub fn watched(redaction: &Redaction) -> Result<watch::Receiver<Arc<Redactor>>> {
-    let (sender, receiver) = watch::channel(Arc::new(load(redaction)?));
-    if !redaction.rules.is_empty() {
-        tokio::spawn(reload(redaction.clone(), sender));
+/// The rules in force: those of the configuration, loaded again whenever one of their files or the keys have changed.
+pub fn watched(redaction: &Redaction, source: Source) -> Result<watch::Receiver<Arc<Redactor>>> {
+    let (sender, receiver) = watch::channel(Arc::new(source.load(redaction)?));
+    for result in ["taken", "refused"] {
+        metrics::counter!("hansard_redaction_reloads_total", "result" => result).increment(0);
     }
+    tokio::spawn(reload(redaction.clone(), source, sender, |redactor| redactor));
     Ok(receiver)
 }
 
-async fn reload(redaction: Redaction, sender: watch::Sender<Arc<Redactor>>) {
-    let mut known = stamps(&redaction);
+/// The rules on trial, if there are any, in the same way.
+#[cfg(feature = "masker")]
+pub fn watched_shadow(redaction: &Redaction, source: Source) -> Result<watch::Receiver<Option<Arc<Redactor>>>> {
+    let Some(shadow) = shadow(redaction) else { return Ok(watch::channel(None).1) };
+    let loaded = source.load(&shadow).context("[redaction.shadow]")?;
+    let (sender, receiver) = watch::channel(Some(Arc::new(loaded)));
+    tokio::spawn(reload(shadow, source, sender, Some));
+    Ok(receiver)
+}
+
+/// The set on trial as a set of its own.
+fn shadow(redaction: &Redaction) -> Option<Redaction> {
+    let Shadow { packs, rules, actions } = redaction.shadow.clone()?;
+    Some(Redaction { packs, rules, actions, ..Redaction::default() })
+}
+
+async fn reload<T>(redaction: Redaction, source: Source, sender: watch::Sender<T>, taken: impl Fn(Arc<Redactor>) -> T) {
+    let mut known = (stamps(&redaction), source.stamp());
     loop {
         tokio::select! {
             () = sender.closed() => return,
             () = tokio::time::sleep(Duration::from_secs(LOOK_SECONDS)) => {}
         }
-        let now = stamps(&redaction);
+        let now = (stamps(&redaction), source.stamp());
         if now == known {
             continue;
         }
         known = now;
-        let asked = redaction.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&asked)).await;
+        let (asked, source) = (redaction.clone(), source.clone());
+        let loaded = tokio::task::spawn_blocking(move || source.load(&asked)).await;
         match loaded.map_err(anyhow::Error::from).and_then(|loaded| loaded) {
             Ok(redactor) => {
                 info!(ruleset = redactor.ruleset_id(), "new rules of redaction are in force");
                 metrics::counter!("hansard_redaction_reloads_total", "result" => "taken").increment(1);
-                sender.send_replace(Arc::new(redactor));
+                sender.send_replace(taken(Arc::new(redactor)));
             }
             Err(error) => {
                 warn!(error = %format!("{error:#}"), "the new rules of redaction are refused; the earlier ones stay");
@@ -81,16 +166,19 @@ fn stamps(redaction: &Redaction) -> Vec<Option<(SystemTime, u64)>> {
     redaction.rules.iter().map(stamp).collect()
 }
 
-/// The rules that a command names, else those of the configuration.
+/// The rules that a command names, else those of the configuration. Where the data directory has no keys, tokens are
+/// made with one that is forgotten.
 pub fn chosen(
     named: RedactRules,
     configured: impl FnOnce() -> Result<Redaction, Failure>,
+    keys: impl FnOnce() -> Result<Keyring>,
 ) -> Result<Redactor, Failure> {
     let redaction = match named.rules.is_empty() && named.packs.is_empty() {
         true => configured()?,
-        false => Redaction { packs: named.packs, rules: named.rules },
+        false => Redaction { packs: named.packs, rules: named.rules, ..Redaction::default() },
     };
-    load(&redaction).map_err(Failure::Usage)
+    let keys = keys().ok().filter(|keys| !keys.is_empty());
+    load(&redaction, keys.map_or_else(trial, Ok)?, false).map_err(Failure::Usage)
 }
 
 /// `hansard redact FILE…`
@@ -137,13 +225,14 @@ fn as_json(file: &Path, result: &Result<Redacted, redact::Withheld>) -> serde_js
     };
     let places = redacted.redactions.iter().map(|one| {
         serde_json::json!({
-            "rule": one.rule, "pointer": one.pointer, "action": one.action, "start": one.start, "end": one.end,
-            "masked_start": one.masked_start, "masked_end": one.masked_end,
+            "rule": one.rule, "pointer": one.pointer, "action": one.action, "key_id": one.key_id,
+            "start": one.start, "end": one.end, "masked_start": one.masked_start, "masked_end": one.masked_end,
         })
     });
-    let status = if redacted.redactions.is_empty() { "clean" } else { "masked" };
+    let status = if redacted.is_changed() { "masked" } else { "clean" };
     serde_json::json!({
-        "file": file, "status": status, "counts": counts(redacted), "redactions": places.collect::<Vec<_>>(),
+        "file": file, "status": status, "counts": counts(redacted), "look_alikes": redacted.look_alikes,
+        "redactions": places.collect::<Vec<_>>(),
     })
 }
 

@@ -63,7 +63,7 @@ async fn start(data: &DataDirectory, configuration: &Configuration, role: Party)
     let door_address = door.as_ref().and_then(|door| door.local_addr().ok());
     let clock = wiring::clock();
     let bus = wiring::log(data, configuration, &clock, &[role]).await.map_err(Failure::Unavailable)?;
-    let metrics = telemetry::install_metrics()?;
+    let metrics = telemetry::install_metrics(&[role])?;
     let mut start = Start::new(configuration, bus.clone(), clock);
     let recorder = match door {
         Some(door) => Some(at_desk(data, &mut start, role, door, bus).await?),
@@ -120,7 +120,7 @@ async fn at_desk(
         Party::Ingress => start.ingress(door, desk)?,
         #[cfg(feature = "approver")]
         Party::Approver => {
-            let pages = start.votes(desk, &stop).await?;
+            let pages = start.votes(desk, &stop).await;
             start.console(door, pages, stop);
         }
         #[cfg(feature = "query")]

@@ -12,6 +12,8 @@ use schemas::Clock;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(any(feature = "ingress", feature = "masker"))]
+use crate::redaction::Source;
 use crate::{
     configuration::Configuration,
     keys::Keys,
@@ -29,6 +31,14 @@ pub struct Start<'a> {
     readiness: Vec<(&'static str, Readiness)>,
 }
 
+/// Without ingress there are no more spans, which is no fault.
+#[cfg(feature = "ingress")]
+async fn exporting(exporter: spans::Exporter, stop: CancellationToken) -> Result<()> {
+    exporter.run(stop.clone()).await;
+    stop.cancelled().await;
+    Ok(())
+}
+
 /// What those take who answer callers or people.
 #[derive(Clone)]
 pub struct Desk {
@@ -44,20 +54,31 @@ impl<'a> Start<'a> {
     #[cfg(feature = "ingress")]
     pub fn ingress(&mut self, listener: TcpListener, desk: Desk) -> Result<()> {
         let config = wiring::ingress(self.configuration)?;
+        let policy = policy::Policy::compile(&self.configuration.policy)?;
+        let redactor = (config.masks() || policy.asks_findings())
+            .then(|| crate::redaction::watched(&self.configuration.redaction, Source::Keyless))
+            .transpose()?;
+        let (spans, exporter) = wiring::spans(self.configuration)?.unzip();
         let deps = ingress::Deps {
             recorder: desk.recorder,
             approvals: self.bus.reader(),
             authenticator: desk.authenticator,
-            policy: watch::channel(policy::Policy::compile(&self.configuration.policy)?.into()).1,
+            redactor,
+            policy: watch::channel(policy.into()).1,
             clock: self.clock.clone(),
+            spans,
             ready: self.waits("ingress"),
         };
         self.run("ingress", true, |stop| async move { Ok(ingress::run(listener, config, deps, stop).await?) });
+        if let Some(exporter) = exporter {
+            // It ends behind ingress. It records nothing, but those behind it do.
+            self.run("spans", true, |stop| exporting(exporter, stop));
+        }
         Ok(())
     }
 
     #[cfg(feature = "approver")]
-    pub async fn votes(&mut self, desk: Desk, stop: &CancellationToken) -> Result<Router> {
+    pub async fn votes(&mut self, desk: Desk, stop: &CancellationToken) -> Router {
         let deps = approver::Deps {
             recorder: desk.recorder,
             approvals: self.bus.reader(),
@@ -65,7 +86,7 @@ impl<'a> Start<'a> {
             clock: self.clock.clone(),
             ready: self.waits("approver"),
         };
-        Ok(approver::router(self.configuration.approver.clone(), deps, stop.clone()).await?)
+        approver::router(self.configuration.approver.clone(), deps, stop.clone()).await
     }
 
     #[cfg(feature = "query")]
@@ -77,7 +98,7 @@ impl<'a> Start<'a> {
             clock: self.clock.clone(),
             ready: self.waits("query"),
         };
-        let trail = query::Trail::open(self.configuration.query.clone(), deps).await?;
+        let trail = query::Trail::open(wiring::questions(self.configuration), deps).await;
         Ok(query::router(trail, desk.authenticator).await)
     }
 
@@ -92,7 +113,9 @@ impl<'a> Start<'a> {
         let deps = masker::Deps {
             bus: self.bus.clone(),
             opener: keys.opener()?.into(),
-            redactor: crate::redaction::watched(&self.configuration.redaction)?,
+            redactor: crate::redaction::watched(&self.configuration.redaction, Source::Keys(keys.clone()))?,
+            shadow: crate::redaction::watched_shadow(&self.configuration.redaction, Source::Keys(keys.clone()))?,
+            tenants: self.configuration.redaction.tenants.clone().into_iter().collect(),
             identity_key: keys.identity()?,
             clock: self.clock.clone(),
             ready: self.waits("masker"),

@@ -23,7 +23,7 @@ use crate::{
 /// What reads of this kind are called in the column `method`.
 const METHOD: &str = "trail/tail";
 /// What groups of tails begin with, so that none is taken for a stage.
-const GROUP_PREFIX: &str = "hansard-tail-";
+pub const GROUP_PREFIX: &str = "hansard-tail-";
 /// Bytes of messages that are read at once.
 const READ_BYTES_MAX: usize = 1024 * 1024;
 /// How long one look at a partition waits where there is nothing.

@@ -1,10 +1,15 @@
 //! What the program says of itself: log lines on standard error, metrics for Prometheus.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+
+use crate::topics::Party;
+
+mod metrics;
+mod process;
 
 /// Buckets of the latency histograms, in seconds.
 const SECONDS_BUCKETS: [f64; 14] =
@@ -29,10 +34,30 @@ pub fn install_panic_hook() {
     }));
 }
 
-pub fn install_metrics() -> Result<PrometheusHandle> {
-    PrometheusBuilder::new()
+/// How often histograms are summed up, so that they take no memory for calls that nobody has asked about yet.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// The metrics of a program that has these roles; to be called before the roles are made.
+pub fn install_metrics(roles: &[Party]) -> Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
         .context("histogram buckets")?
         .install_recorder()
-        .context("cannot install the metrics recorder")
+        .context("cannot install the metrics recorder")?;
+    self::metrics::describe(roles);
+    ::metrics::gauge!("hansard_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+    let kept = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP_EVERY).await;
+            kept.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+/// What `/metrics` answers.
+pub fn render(handle: &PrometheusHandle) -> String {
+    process::show();
+    handle.render()
 }

@@ -67,12 +67,18 @@ impl Party {
                 write(topic::APPROVALS),
                 write(topic::QUARANTINE),
                 group("hansard-masker"),
+                group(READER_GROUP),
                 transactions("hansard-masker"),
+                // `hansard quarantine` is the masker's work by hand.
+                read(topic::QUARANTINE),
+                group("hansard-quarantine"),
+                transactions("hansard-quarantine"),
             ],
             Party::Archiver => vec![
                 read(topic::RECORDS),
                 write(topic::QUARANTINE),
                 group("hansard-archiver"),
+                group(READER_GROUP),
                 transactions("hansard-archiver"),
             ],
             Party::Query => vec![write(topic::FRAMES), read(topic::RECORDS), group(READER_GROUP)],

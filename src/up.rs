@@ -5,6 +5,7 @@
 
 use anyhow::{Context, Result};
 use bus::DirectoryLock;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -48,10 +49,11 @@ impl Running {
             BusKind::Embedded => Keys::generate(data)?,
             BusKind::Kafka => Keys::of(data).context(NO_KEYS)?,
         };
+        let metrics = telemetry::install_metrics(&ALL)?;
         let bus = wiring::log(data, configuration, &wiring::clock(), &ALL).await?;
         let ground = Ground::on(bus, &keys, data.emitter()?)?;
         let addresses = listeners.addresses()?;
-        let roles = start_roles(data, configuration, &keys, &ground, listeners).await?;
+        let roles = start_roles(data, configuration, &keys, &ground, (listeners, metrics)).await?;
         let said = running::started(None);
         ground.recorder.lifecycle("lifecycle/started", said).await.context("cannot record the start")?;
         data.publish_addresses(&addresses)?;
@@ -86,9 +88,8 @@ async fn start_roles(
     configuration: &Configuration,
     keys: &Keys,
     ground: &Ground,
-    listeners: Listeners,
+    (listeners, metrics): (Listeners, PrometheusHandle),
 ) -> Result<Roles> {
-    let metrics = telemetry::install_metrics()?;
     let authenticator = wiring::authenticator(configuration, keys, &ground.clock)?;
     let store = wiring::store(data, configuration)?;
     let desk = Desk { recorder: ground.recorder.clone(), authenticator };
@@ -96,7 +97,7 @@ async fn start_roles(
     start.ingress(listeners.ingress, desk.clone())?;
     // Approvals, SQL and pages share a listener, a sign-in and a look.
     let stop = CancellationToken::new();
-    let votes = start.votes(desk.clone(), &stop).await?;
+    let votes = start.votes(desk.clone(), &stop).await;
     let questions = start.questions(desk.clone(), store.clone()).await?;
     start.console(listeners.console, votes.merge(questions), stop);
     start.masker(keys)?;

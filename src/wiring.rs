@@ -64,10 +64,7 @@ pub async fn log(
 ) -> Result<Arc<dyn Bus>> {
     let section = &configuration.bus;
     match section.kind {
-        BusKind::Embedded => {
-            let log = Embedded::open(embedded_log(data, section, clock)).await;
-            Ok(Arc::new(log.with_context(|| format!("cannot open the log {}", data.log().display()))?))
-        }
+        BusKind::Embedded => Ok(Arc::new(embedded(data, configuration, clock).await?)),
         BusKind::Kafka => {
             let who = if let [party] = parties { party.as_str() } else { "all" };
             let cluster = kafka::connect(section, who).await?;
@@ -75,6 +72,12 @@ pub async fn log(
             Ok(cluster.bus())
         }
     }
+}
+
+/// The log of this machine.
+pub async fn embedded(data: &DataDirectory, configuration: &Configuration, clock: &Clock) -> Result<Embedded> {
+    let log = Embedded::open(embedded_log(data, &configuration.bus, clock)).await;
+    log.with_context(|| format!("cannot open the log {}", data.log().display()))
 }
 
 /// The real clock.
@@ -151,6 +154,40 @@ pub fn store(data: &DataDirectory, configuration: &Configuration) -> Result<Arc<
     Ok(archiver::open_store(&url, options.collect::<Result<_>>()?)?)
 }
 
+/// Who may read the trail. The development issuer's people can read the data directory anyway.
+#[cfg(feature = "query")]
+pub fn questions(configuration: &Configuration) -> query::Config {
+    let mut config = configuration.query.clone();
+    if config.readers.is_empty() && configuration.is_development() {
+        config.readers.push(query::EVERYBODY.to_owned());
+    } else if config.readers.is_empty() {
+        tracing::warn!(
+            "nobody may read the trail by SQL or in the console: name groups in [query] readers, or \"*\" for everybody who is authenticated"
+        );
+    }
+    config
+}
+
+/// Where calls are told as spans, and what takes them there.
+#[cfg(feature = "ingress")]
+pub fn spans(configuration: &Configuration) -> Result<Option<(spans::Spans, spans::Exporter)>> {
+    let Some(section) = &configuration.operation.spans else { return Ok(None) };
+    let header = |(name, value): (&String, &crate::secret::Secret)| -> Result<_> {
+        let name = name.parse().with_context(|| format!("\"{name}\" is no header name"))?;
+        let mut value = http::HeaderValue::from_str(&value.read()?).context("the value is no header value")?;
+        value.set_sensitive(true);
+        Ok((name, value))
+    };
+    let config = spans::Config {
+        endpoint: section.endpoint.clone(),
+        headers: section.headers.iter().map(header).collect::<Result<_>>().context("[operation] spans: headers")?,
+        ratio: section.ratio,
+        version: env!("CARGO_PKG_VERSION"),
+        instance: uuid::Uuid::now_v7().to_string(),
+    };
+    Ok(Some(spans::Exporter::new(config)?))
+}
+
 #[cfg(feature = "ingress")]
 pub fn ingress(configuration: &Configuration) -> Result<ingress::Config> {
     let section = &configuration.ingress;
@@ -188,6 +225,8 @@ fn connection(section: &configuration::Connection) -> Result<ingress::Connection
             configuration::Record::BestEffort => ingress::Mode::BestEffort,
             configuration::Record::Off => ingress::Mode::Off,
         },
+        mask_answers: section.mask_answers,
+        mask_requests: section.mask_requests,
     })
 }
 
@@ -195,8 +234,10 @@ fn connection(section: &configuration::Connection) -> Result<ingress::Connection
 pub fn check(configuration: &Configuration) -> Result<()> {
     #[cfg(feature = "ingress")]
     ingress(configuration)?;
-    #[cfg(feature = "masker")]
-    crate::redaction::load(&configuration.redaction)?;
+    #[cfg(feature = "ingress")]
+    spans(configuration)?;
+    #[cfg(any(feature = "ingress", feature = "masker"))]
+    crate::redaction::check(&configuration.redaction)?;
     kafka::check(&configuration.bus)?;
     for (name, value) in &configuration.archive.options {
         value.read().with_context(|| format!("[archive] options.{name}"))?;

@@ -6,21 +6,27 @@
 
 #[expect(unreachable_pub, reason = "a test has no outside")]
 mod end_to_end {
+    mod alone;
     mod approvals;
     mod bad_input;
     mod browser;
     mod bucket;
     mod clouds;
     mod commands;
+    mod deploy;
     mod doors;
+    mod exposition;
     mod kafka;
     mod keys;
+    mod masking;
+    mod oracle;
     mod parts;
     mod pipeline;
     mod program;
     mod real_parts;
     mod scene;
     mod secrets;
+    mod spans;
     mod starts;
     mod upstream;
 }

@@ -42,14 +42,43 @@ pub(crate) async fn catch_up(log: &dyn Reader, ledger: &Ledger) -> Result<Vec<Pl
     Ok(places)
 }
 
-/// Follows every partition until `shutdown`.
+/// Tries to fold all that the log has; where it cannot be read, `ready` says why, and the ledger is as if nothing had
+/// been tried.
+pub(crate) async fn begin(
+    log: &dyn Reader,
+    ledger: &Ledger,
+    ready: &watch::Sender<Option<String>>,
+) -> Option<Vec<Place>> {
+    match catch_up(log, ledger).await {
+        Ok(places) => {
+            ledger.show();
+            ready.send_replace(None);
+            Some(places)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the approvals cannot be read yet; it is tried again");
+            ready.send_replace(Some(format!("starting: cannot read the approvals: {error}")));
+            ledger.forget();
+            None
+        }
+    }
+}
+
+/// Follows every partition until `shutdown`; where the beginning failed, begins until it does not.
 pub(crate) async fn follow(
-    places: Vec<Place>,
+    begun: Option<Vec<Place>>,
     log: Arc<dyn Reader>,
     ledger: Arc<Ledger>,
     ready: watch::Sender<Option<String>>,
     shutdown: CancellationToken,
 ) {
+    let places = match begun {
+        Some(places) => places,
+        None => match shutdown.run_until_cancelled(begin_again(&*log, &ledger, &ready)).await {
+            Some(places) => places,
+            None => return,
+        },
+    };
     let ready = Arc::new(ready);
     let mut followers = JoinSet::new();
     for place in places {
@@ -57,6 +86,15 @@ pub(crate) async fn follow(
     }
     shutdown.cancelled().await;
     followers.shutdown().await;
+}
+
+async fn begin_again(log: &dyn Reader, ledger: &Ledger, ready: &watch::Sender<Option<String>>) -> Vec<Place> {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        if let Some(places) = begin(log, ledger, ready).await {
+            return places;
+        }
+    }
 }
 
 async fn follow_one(

@@ -25,6 +25,8 @@ pub(crate) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Folded {
+    /// Up to where the log ended when it was first read.
+    is_read: bool,
     /// Ids are UUIDv7, so their order is the order in time.
     approvals: BTreeMap<ApprovalId, Approval>,
     /// By vote id.
@@ -42,6 +44,20 @@ pub(crate) struct Waiting<'a> {
 impl Ledger {
     pub(crate) fn new(approvals_max: usize, waiting_max: usize) -> Ledger {
         Ledger { approvals_max: approvals_max.max(1), waiting_max, folded: Mutex::default() }
+    }
+
+    /// All that the log had at the start is folded.
+    pub(crate) fn show(&self) {
+        self.folded().is_read = true;
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.folded().is_read
+    }
+
+    /// The log is to be read again from its beginning.
+    pub(crate) fn forget(&self) {
+        self.folded().approvals.clear();
     }
 
     /// Takes the next event of the log.

@@ -8,7 +8,13 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
 use bus::Reader;
 use identity::Authenticator;
 use recorder::Recorder;
@@ -27,6 +33,7 @@ mod reading;
 mod session;
 mod vote;
 
+use answer::Refusal;
 pub use answer::{approval as to_json, state_at};
 use ledger::Ledger;
 
@@ -79,15 +86,30 @@ struct Approver {
     ledger: Arc<Ledger>,
 }
 
-/// Reads the log up to its present end, then serves while a task of its own follows it until `shutdown`.
-pub async fn router(config: Config, deps: Deps, shutdown: CancellationToken) -> Result<Router, Error> {
+/// Reads the log up to its present end, then serves while a task of its own follows it until `shutdown`. A log that
+/// fails meanwhile is tried again by that task: everybody is told to come again until it is read.
+pub async fn router(config: Config, deps: Deps, shutdown: CancellationToken) -> Router {
     let ledger = Arc::new(Ledger::new(config.approvals_max, config.votes_waiting_max));
-    let places = follow::catch_up(&*deps.approvals, &ledger).await?;
-    deps.ready.send_replace(None);
+    let places = follow::begin(&*deps.approvals, &ledger, &deps.ready).await;
     tokio::spawn(follow::follow(places, deps.approvals, ledger.clone(), deps.ready, shutdown));
-    let approver =
-        Approver { config, recorder: deps.recorder, authenticator: deps.authenticator, clock: deps.clock, ledger };
-    Ok(api::routes().merge(page::routes()).merge(session::routes()).with_state(Arc::new(approver)))
+    let approver = Arc::new(Approver {
+        config,
+        recorder: deps.recorder,
+        authenticator: deps.authenticator,
+        clock: deps.clock,
+        ledger,
+    });
+    let routes = api::routes().merge(page::routes()).merge(session::routes());
+    routes.layer(middleware::from_fn_with_state(approver.clone(), once_read)).with_state(approver)
+}
+
+/// While the log has not been read nothing is shown: it would look as if no call were held.
+async fn once_read(State(approver): State<Arc<Approver>>, request: Request, next: Next) -> Response {
+    if approver.ledger.is_read() {
+        return next.run(request).await;
+    }
+    let reason = "the approvals are still to be read from the log; try again in a moment";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }
 
 /// All approvals that the log still has, oldest first. For reading them without a running approver.

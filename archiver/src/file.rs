@@ -3,14 +3,18 @@
 //! The footer carries the [`Batch`], so a file tells what it holds without the commit log; [`audit`] refuses one whose
 //! rows do not fit what its footer says.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use arrow::{array::RecordBatch, error::ArrowError};
 use bytes::Bytes;
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::{
+        ArrowWriter,
+        arrow_reader::ParquetRecordBatchReaderBuilder,
+        arrow_writer::{ArrowColumnWriter, compute_leaves},
+    },
     errors::ParquetError,
-    file::metadata::KeyValue,
+    file::{metadata::KeyValue, writer::SerializedRowGroupWriter},
 };
 use schemas::{
     commit::{Batch, EntryError, FOOTER_KEY},
@@ -42,16 +46,62 @@ pub(crate) enum FileError {
     Checksum,
 }
 
-/// The file of these rows. Takes as much memory as the file, and one row group as it is encoded.
+/// The file of these rows. Takes as much memory as the file, and one column of a row group as it is encoded: the columns
+/// are written one after another, because each of them has a compressor of its own.
 pub(crate) fn write(rows: Vec<RecordBatch>, batch: &Batch, row_group_rows: usize) -> Result<Bytes, FileError> {
     let schema = schemas::arrow::schema();
     let properties = layout::properties(&schema, row_group_rows)?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
-    for slice in rows {
-        writer.write(&slice)?;
+    let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties))?;
+    let (mut file, columns) = writer.into_serialized_writer()?;
+    for (index, group) in row_groups(rows, row_group_rows).iter().enumerate() {
+        let mut row_group = file.next_row_group()?;
+        write_group(&mut row_group, columns.create_column_writers(index)?, group)?;
+        row_group.close()?;
     }
-    writer.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), batch.to_json()));
-    Ok(writer.into_inner()?.into())
+    file.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), batch.to_json()));
+    Ok(file.into_inner()?.into())
+}
+
+/// The slices of each row group.
+fn row_groups(rows: Vec<RecordBatch>, rows_max: usize) -> Vec<Vec<RecordBatch>> {
+    let (mut groups, mut room) = (Vec::new(), 0);
+    for mut slice in rows {
+        while slice.num_rows() > 0 {
+            if room == 0 {
+                groups.push(Vec::new());
+                room = rows_max.max(1);
+            }
+            let taken = room.min(slice.num_rows());
+            room -= taken;
+            groups.last_mut().expect("one was made").push(slice.slice(0, taken));
+            slice = slice.slice(taken, slice.num_rows() - taken);
+        }
+    }
+    groups
+}
+
+/// A nested column has several leaves, each with a writer.
+fn write_group(
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    writers: Vec<ArrowColumnWriter>,
+    slices: &[RecordBatch],
+) -> Result<(), FileError> {
+    let mut writers = writers.into_iter();
+    for (column, field) in schemas::arrow::schema().fields().iter().enumerate() {
+        let mut own = Vec::new();
+        for slice in slices {
+            for (leaf, values) in compute_leaves(field, slice.column(column))?.iter().enumerate() {
+                if leaf == own.len() {
+                    own.extend(writers.next());
+                }
+                own[leaf].write(values)?;
+            }
+        }
+        for writer in own {
+            writer.close()?.append_to_row_group(group)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the footer says that the file holds.

@@ -12,6 +12,7 @@
 //! | after PUT, before the entry | the next owner adopts the object |
 //! | two owners with different cuts | the first create wins, the other adopts it and seeks |
 //! | a zombie wakes late | its name exists, the log is past it: fenced |
+//! | the log is another one than the archive's | nothing is archived, and `ready` says so |
 //! | the race for an entry is lost | read the winner, check again, take the next number |
 //!
 //! It refuses to overwrite an object, to run on a store that would, and to archive past messages that are gone.
@@ -27,6 +28,7 @@ mod buffer;
 mod file;
 mod log;
 mod object;
+mod origin;
 mod rows;
 mod session;
 mod setback;

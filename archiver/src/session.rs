@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bus::{CommitError, Consumer, Delivery, Message, Partition, Position, Stored};
+use bus::{Behind, CommitError, Consumer, Delivery, Lag, Message, Partition, Position, Stored};
 use object_store::path::Path;
 use schemas::{
     commit::{Batch, CommitEntry, RECORDS_STREAM, object_path},
@@ -20,7 +20,7 @@ use crate::{
     buffer::Buffer,
     file::{self, FileError},
     log::{Appended, CommitLog},
-    object,
+    object, origin,
     setback::{Setback, chain},
     store,
 };
@@ -32,8 +32,6 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// How often it is told how far behind the log we are.
 const LAG_EVERY: Duration = Duration::from_secs(5);
-/// How long the log may take to say where it ends, for that.
-const LAG_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Session<'a> {
     config: &'a Config,
@@ -41,6 +39,9 @@ pub(crate) struct Session<'a> {
     consumer: Box<dyn Consumer>,
     log: CommitLog,
     places: BTreeMap<u32, Place>,
+    lag: Lag,
+    /// How long the oldest record that is not even buffered has waited, as far as is known.
+    unread_us: i64,
 }
 
 /// What this member does with a partition of its own.
@@ -54,7 +55,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn join(config: &'a Config, deps: &'a Deps) -> Result<Session<'a>, Setback> {
         let log = CommitLog::open(deps.store.clone()).await?;
         let consumer = deps.bus.consumer(GROUP, &[topic::RECORDS]).await?;
-        Ok(Session { config, deps, consumer, log, places: BTreeMap::new() })
+        Ok(Session { config, deps, consumer, log, places: BTreeMap::new(), lag: Lag::default(), unread_us: 0 })
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) -> Result<(), Setback> {
@@ -96,8 +97,12 @@ impl<'a> Session<'a> {
         match delivery {
             Delivery::Assigned(positions) => {
                 self.log.refresh().await?;
+                let foreign = origin::foreign(self.deps).await?;
                 for position in positions {
-                    self.open(position).await?;
+                    match &foreign {
+                        Some(reason) => self.stop(position.at.number, reason.clone()),
+                        None => self.open(position).await?,
+                    }
                 }
             }
             Delivery::Revoked(partitions) => {
@@ -306,19 +311,18 @@ impl<'a> Session<'a> {
 
     /// How much of the log is still to be buffered, in our partitions. A log that does not say it now says it later.
     async fn show_lag(&mut self) {
-        let (reader, mut lag) = (self.deps.bus.reader(), 0);
+        let (reader, now_us) = (self.deps.bus.reader(), (self.deps.clock)().0);
         let nexts: Vec<_> = self.buffers().map(|(number, buffer)| (records(number), buffer.next_offset())).collect();
-        for (at, next) in nexts {
-            let Ok(Ok(kept)) = timeout(LAG_PATIENCE, reader.bounds(&at)).await else { return };
-            lag += kept.end.saturating_sub(next);
-        }
-        metrics::gauge!("hansard_archiver_lag_messages").set(lag as f64);
+        let Some(Behind { offsets, oldest_us }) = self.lag.look(&*reader, &nexts, now_us).await else { return };
+        self.unread_us = oldest_us;
+        metrics::gauge!("hansard_archiver_lag_messages").set(offsets as f64);
+        metrics::gauge!("hansard_archiver_looked_timestamp_seconds").set(now_us as f64 / 1e6);
     }
 
     fn report(&self) {
         let now = (self.deps.clock)();
         let oldest = self.buffers().filter_map(|(_, buffer)| buffer.oldest_us()).min();
-        let waited_us = oldest.map_or(0, |oldest| now.0.saturating_sub(oldest).max(0));
+        let waited_us = oldest.map_or(0, |oldest| now.0.saturating_sub(oldest)).max(self.unread_us);
         metrics::gauge!("hansard_archiver_oldest_unarchived_seconds").set(waited_us as f64 / 1e6);
         let stopped: Vec<&str> = self.places.values().filter_map(Place::reason).collect();
         metrics::gauge!("hansard_archiver_stopped_partitions").set(stopped.len() as f64);

@@ -2,13 +2,14 @@
 
 #![no_main]
 
-use hansard_redact::{Redactor, RuleFile};
+use hansard_redact::{Keyring, Redactor, RuleFile, RuleSet};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let file = RuleFile { name: "fuzz".to_owned(), text: text.to_owned() };
-    if let Ok(redactor) = Redactor::load(&["nl".to_owned()], &[file]) {
+    let set = RuleSet { packs: vec!["nl".to_owned()], files: vec![file], ..RuleSet::default() };
+    if let Ok(redactor) = Redactor::load(&set, Keyring::default()) {
         assert!(redactor.ruleset_id().starts_with("sha256:"));
     }
 });

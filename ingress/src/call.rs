@@ -10,9 +10,9 @@
 use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderName, Method, Response, StatusCode, header, request::Parts};
+use http::{Method, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
-use protocol::mcp::{self, code};
+use protocol::mcp::code;
 use schemas::{
     Direction, FrameKind, Level, Outcome, Verdict,
     call::{Ruling, Terms},
@@ -22,13 +22,14 @@ use crate::{
     config::Mode,
     door,
     exchange::{Exchange, Gate, host, seconds},
-    forward, hold, measure, metadata,
+    findings, forward, hold, inflight, measure, metadata,
     outlet::Outlet,
     parse::{self, Asked, Part},
     read::{self, Unread},
     relay,
     route::{self, Route},
     session::Claim,
+    span,
     stop::{self, Stop},
 };
 
@@ -51,6 +52,7 @@ pub(crate) async fn live(gate: Arc<Gate>, head: Parts, mut body: Incoming, sourc
         stop::give(&mut exchange, &mut outlet, stop).await;
     }
     measure::overhead(exchange.trail.duration_us() - exchange.waited_us);
+    span::give(&exchange);
     read::linger(&mut body).await;
 }
 
@@ -62,13 +64,19 @@ async fn pass(exchange: &mut Exchange, body: &mut Incoming, outlet: &mut Outlet)
     let body = read(exchange, body).await?;
     let mut asked = parse(exchange, &body)?;
     claim_session(exchange)?;
+    findings::find(exchange, &mut asked).await;
     decide(exchange, &mut asked)?;
+    let outbound = inflight::request(exchange, &body).await?;
     record(exchange, &asked).await?;
     withdraw_cancelled(exchange, &asked);
     // Boxed: most calls are not held, and streams live long.
     Box::pin(hold::hold(exchange, outlet, &asked)).await?;
     drop(asked);
+    let body = outbound.map_or(body, |outbound| outbound.put(exchange));
     let began_at = exchange.trail.now();
+    if let Some(tracing) = &mut exchange.tracing {
+        tracing.forwarded_at = Some(began_at);
+    }
     let answered = Box::pin(forward::forward(exchange, outlet, body)).await;
     exchange.waited_us += exchange.trail.now().micros_since(began_at);
     relay::relay(exchange, outlet, answered?).await
@@ -116,15 +124,15 @@ fn parse(exchange: &mut Exchange, body: &Bytes) -> Result<Asked, Stop> {
 fn describe(exchange: &mut Exchange, part: &Part) {
     let call = &part.call;
     let digest = exchange.gate.tools.digest_of(&call.connection, &call.target).filter(|_| call.method == "tools/call");
-    let trace = part.traceparent.as_deref().or(exchange.header(&HeaderName::from_static("traceparent")));
-    let (trace_id, span_id) = trace.and_then(mcp::trace).unzip();
+    if let Some(traceparent) = &part.traceparent {
+        exchange.trace_message(traceparent);
+    }
     let context = &mut exchange.trail.context;
     context.protocol.clone_from(&call.protocol);
     context.method = Some(call.method.clone()).filter(|method| !method.is_empty());
     context.target = Some(call.target.clone()).filter(|target| !target.is_empty());
     context.target_digest = digest;
     context.arguments_digest = call.arguments_digest;
-    (context.trace_id, context.span_id) = (trace_id, span_id);
 }
 
 /// Which conversation this is part of. `initialize` has none before the upstream's answer.

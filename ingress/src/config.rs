@@ -17,6 +17,13 @@ pub struct Config {
     pub limits: Limits,
 }
 
+impl Config {
+    /// Does a connection mask what passes?
+    pub fn masks(&self) -> bool {
+        self.connections.iter().any(|connection| connection.mask_answers || connection.mask_requests)
+    }
+}
+
 /// Certificate chain and private key, PEM files; read again when they change.
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -32,6 +39,10 @@ pub struct Connection {
     pub upstream: Url,
     pub credential: Option<Credential>,
     pub record: Mode,
+    /// What the caller receives is masked.
+    pub mask_answers: bool,
+    /// What the upstream receives is masked.
+    pub mask_requests: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,11 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
-use protocol::{jsonrpc::Id, mcp::Era};
-use schemas::{Context, Principal};
+use protocol::{
+    jsonrpc::Id,
+    mcp::{self, Era, TraceParent},
+};
+use schemas::{Context, Outcome, Principal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -14,12 +17,16 @@ use crate::{
     config::{Connection, Kind, Limits},
     forward::Upstreams,
     hold::{Holds, Ticket},
+    measure,
     session::{Conversations, Sessions},
+    span::Tracing,
     tools::Tools,
     trail::{Log, Trail},
 };
 
 pub(crate) const SESSION_HEADER: HeaderName = HeaderName::from_static(protocol::mcp::headers::SESSION_ID);
+
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What all exchanges share.
 pub(crate) struct Gate {
@@ -33,6 +40,8 @@ pub(crate) struct Gate {
     pub(crate) log: Log,
     pub(crate) authenticator: Arc<identity::Authenticator>,
     pub(crate) policy: watch::Receiver<Arc<policy::Policy>>,
+    pub(crate) spans: Option<spans::Spans>,
+    pub(crate) redactor: Option<watch::Receiver<Arc<redact::Redactor>>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) sessions: Sessions,
     pub(crate) conversations: Conversations,
@@ -64,6 +73,12 @@ pub(crate) struct Exchange {
     pub(crate) held: Option<Ticket>,
     /// Time that was the upstream's or people's, not ours.
     pub(crate) waited_us: i64,
+    /// The trace that the caller is in, by its own word.
+    pub(crate) called_from: Option<TraceParent>,
+    /// Where spans are wanted.
+    pub(crate) tracing: Option<Tracing>,
+    /// How it ended, once it has.
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl Exchange {
@@ -78,7 +93,7 @@ impl Exchange {
         };
         let began_at = (gate.log.clock)();
         let trail = Trail::new(gate.log.clone(), gate.log.recorder.new_exchange_id(), context, began_at);
-        Exchange {
+        let mut exchange = Exchange {
             gate,
             head,
             trail,
@@ -91,7 +106,37 @@ impl Exchange {
             claimed_session: false,
             held: None,
             waited_us: 0,
+            called_from: None,
+            tracing: None,
+            outcome: None,
+        };
+        let named = exchange.header(&TRACEPARENT).and_then(mcp::trace);
+        exchange.trace(named);
+        exchange
+    }
+
+    /// The message itself names a trace, which goes before the header's. The spans of a batch are in the header's.
+    pub(crate) fn trace_message(&mut self, traceparent: &str) {
+        let named = mcp::trace(traceparent);
+        if named != self.called_from && !(self.is_batch && self.tracing.is_some()) {
+            self.trace(named);
         }
+    }
+
+    fn trace(&mut self, named: Option<TraceParent>) {
+        self.tracing = self.gate.spans.as_ref().map(|spans| Tracing::new(spans, named.as_ref()));
+        let ids = match &self.tracing {
+            Some(tracing) => Some(tracing.ids()),
+            None => named.clone().map(|parent| (parent.trace_id, parent.span_id)),
+        };
+        (self.trail.context.trace_id, self.trail.context.span_id) = ids.unzip();
+        self.called_from = named;
+    }
+
+    /// It has ended so.
+    pub(crate) fn ends(&mut self, outcome: Outcome) {
+        measure::called(self.connection_name(), outcome);
+        self.outcome = Some(outcome);
     }
 
     pub(crate) fn kind(&self) -> Option<Kind> {

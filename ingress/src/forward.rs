@@ -22,7 +22,8 @@ use url::Url;
 use crate::{
     Error,
     config::{Connection, Limits},
-    exchange::{Exchange, seconds},
+    exchange::{Exchange, TRACEPARENT, seconds},
+    head, measure,
     outlet::Outlet,
     route,
     stop::Stop,
@@ -98,12 +99,13 @@ pub(crate) async fn forward(
     body: Bytes,
 ) -> Result<Response<Incoming>, Stop> {
     let request = request(exchange, body)?;
+    measure::forwarded(exchange.connection_name());
     let patience = seconds(exchange.gate.limits.upstream_first_byte_seconds_max);
     let answer = exchange.gate.upstreams.0.request(request);
     let cut = exchange.gate.cut.clone();
     tokio::select! {
         answer = timeout(patience, answer) => match answer {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => Ok(alone(response)),
             Ok(Err(error)) => Err(failed(&error)),
             Err(_) => Err(silent(patience)),
         },
@@ -112,12 +114,23 @@ pub(crate) async fn forward(
     }
 }
 
+/// Streams are long, so nothing of the head keeps the buffer that it was read into.
+fn alone(mut response: Response<Incoming>) -> Response<Incoming> {
+    *response.headers_mut() = head::values_alone(std::mem::take(response.headers_mut()));
+    // A reason phrase is a slice of the buffer too, and nobody asks for it.
+    response.extensions_mut().clear();
+    response
+}
+
 fn request(exchange: &Exchange, body: Bytes) -> Result<Request<Full<Bytes>>, Stop> {
     let connection = exchange.connection.as_ref().expect("forwarding follows routing");
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = exchange.head.method.clone();
     *request.uri_mut() = uri(connection, exchange).ok_or_else(unroutable)?;
     *request.headers_mut() = outgoing(&exchange.head.headers, connection);
+    if let Some(tracing) = &exchange.tracing {
+        request.headers_mut().insert(TRACEPARENT, tracing.traceparent());
+    }
     Ok(request)
 }
 
@@ -225,6 +238,8 @@ mod tests {
                 value: HeaderValue::from_static(value),
             }),
             record: Mode::Required,
+            mask_answers: false,
+            mask_requests: false,
         }
     }
 

@@ -10,8 +10,11 @@ mod call;
 mod config;
 mod door;
 mod exchange;
+mod findings;
 mod forward;
+mod head;
 mod hold;
+mod inflight;
 mod listener;
 mod measure;
 mod metadata;
@@ -22,6 +25,7 @@ mod relay;
 mod route;
 mod session;
 mod skipped;
+mod span;
 mod stop;
 mod tls;
 mod tools;
@@ -44,7 +48,12 @@ pub struct Deps {
     pub authenticator: Arc<identity::Authenticator>,
     /// Replaced when the policy file changes; a call is decided by the one in force when it arrives.
     pub policy: watch::Receiver<Arc<policy::Policy>>,
+    /// What a request holds, for a policy that asks, and what is masked in flight. It has no keys. Its rules take
+    /// memory, so there may be none where neither is asked for.
+    pub redactor: Option<watch::Receiver<Arc<redact::Redactor>>>,
     pub clock: Clock,
+    /// Where calls are told as spans; none where nobody wants them.
+    pub spans: Option<spans::Spans>,
     /// Why ingress takes no calls at the moment; `None` when it does.
     pub ready: watch::Sender<Option<String>>,
 }
@@ -56,6 +65,8 @@ pub enum Error {
     Certificate { path: String, fault: String },
     #[error("no certificate authorities of this system can be read, which upstreams by https need")]
     Roots(#[source] std::io::Error),
+    #[error("a connection masks what passes, and there are no rules to mask by")]
+    Rules,
     #[error("the approvals cannot be read from the log")]
     Approvals(#[source] bus::Error),
     #[error("the listening socket has failed")]

@@ -35,6 +35,7 @@ use crate::{
     config::{Config, Limits},
     exchange::{Gate, seconds},
     forward::Upstreams,
+    head,
     hold::Holds,
     listener::first_bytes::FirstBytes,
     outlet::{Answer, Outlet},
@@ -89,6 +90,9 @@ pub(crate) async fn serve(
 }
 
 fn gate(listener: &TcpListener, config: Config, deps: &Deps, draining: CancellationToken) -> Result<Arc<Gate>, Error> {
+    if deps.redactor.is_none() && config.masks() {
+        return Err(Error::Rules);
+    }
     let limits = config.limits;
     let upstreams = Upstreams::new(&config.connections, &limits)?;
     let address = listener.local_addr().map_err(Error::Listener)?;
@@ -105,6 +109,8 @@ fn gate(listener: &TcpListener, config: Config, deps: &Deps, draining: Cancellat
         },
         authenticator: Arc::clone(&deps.authenticator),
         policy: deps.policy.clone(),
+        spans: deps.spans.clone(),
+        redactor: deps.redactor.clone(),
         upstreams,
         sessions: Sessions::new(limits.sessions_max),
         conversations: Conversations::new(limits.conversations_max, seconds(limits.conversation_idle_seconds_max)),
@@ -186,12 +192,10 @@ impl Server {
             let _place = place;
             // Small answers are not to wait for a delayed acknowledgement; without it they only come later.
             let _ = stream.set_nodelay(true);
-            let Some(acceptor) = acceptor else { return converse(gate, calls, stream, peer.ip()).await };
-            let patience = seconds(gate.limits.header_read_seconds_max);
-            match timeout(patience, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => converse(gate, calls, stream, peer.ip()).await,
-                Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
-                Err(_) => debug!("a TLS handshake took too long"),
+            match acceptor {
+                None => converse(gate, calls, stream, peer.ip()).await,
+                // Apart, since it takes more memory, which a connection in the clear must not pay for.
+                Some(acceptor) => Box::pin(shake_hands(acceptor, gate, calls, stream, peer.ip())).await,
             }
         });
     }
@@ -212,6 +216,16 @@ impl Server {
         if timeout(CUT_GRACE, self.calls.wait()).await.is_err() {
             warn!("calls under way were abandoned when the time to drain was over");
         }
+    }
+}
+
+/// A connection by TLS, until either side ends it.
+async fn shake_hands(acceptor: TlsAcceptor, gate: Arc<Gate>, calls: TaskTracker, stream: TcpStream, source: IpAddr) {
+    let patience = seconds(gate.limits.header_read_seconds_max);
+    match timeout(patience, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => converse(gate, calls, stream, source).await,
+        Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+        Err(_) => debug!("a TLS handshake took too long"),
     }
 }
 
@@ -264,7 +278,7 @@ async fn respond(
     let patience = seconds(gate.limits.stream_idle_seconds_max);
     let (outlet, answer) = Outlet::new(patience, gate.cut.clone());
     let (head, body) = request.into_parts();
-    calls.spawn(call::live(gate, head, body, source, outlet));
+    calls.spawn(call::live(gate, head::alone(head), body, source, outlet));
     // Only a call that panicked ends without an answer.
     Ok(answer.await.unwrap_or_else(|_| broken()))
 }

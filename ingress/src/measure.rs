@@ -11,6 +11,20 @@ pub(crate) fn decided(verdict: &'static str) {
     counter!("hansard_verdicts_total", "verdict" => verdict).increment(1);
 }
 
+pub(crate) fn forwarded(connection: &str) {
+    counter!("hansard_forwarded_total", "connection" => connection.to_owned()).increment(1);
+}
+
+/// A frame passed without a record.
+pub(crate) fn skipped(connection: &str, reason: &'static str) {
+    counter!("hansard_skipped_total", "connection" => connection.to_owned(), "reason" => reason).increment(1);
+}
+
+/// A request that policy asks about and that could not be looked at: the rule that asks fails.
+pub(crate) fn not_looked_at() {
+    counter!("hansard_findings_unknown_total").increment(1);
+}
+
 /// What Hansard added to one call, the upstream's time and people's time taken off.
 pub(crate) fn overhead(micros: i64) {
     histogram!("hansard_overhead_seconds").record(seconds(micros));

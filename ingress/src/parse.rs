@@ -99,6 +99,7 @@ fn http_call(exchange: &Exchange, body: &Bytes) -> Call {
         target: format!("{}{query}", if exchange.suffix.is_empty() { "/" } else { &exchange.suffix }),
         arguments: Arguments::new(body),
         arguments_digest: Some(Sha256::digest(body).into()),
+        ..Call::default()
     }
 }
 

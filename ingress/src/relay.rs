@@ -22,7 +22,7 @@ use crate::{
     config::Kind,
     exchange::{Exchange, SESSION_HEADER, seconds, text},
     forward::{self, garbage},
-    measure,
+    inflight,
     outlet::Outlet,
     read,
     session::Claim,
@@ -57,7 +57,7 @@ pub(crate) async fn relay(
 
 /// The conversation of a call: its session, or the group of calls like it.
 pub(crate) fn converse(exchange: &mut Exchange, session: Option<&str>, client: &str) {
-    let trace = exchange.trail.context.trace_id.clone().unwrap_or_default();
+    let trace = exchange.called_from.as_ref().map(|parent| parent.trace_id.clone()).unwrap_or_default();
     let now = exchange.trail.now();
     let id = match session {
         Some(session) => mcp::conversation_of(exchange.connection_name(), session),
@@ -125,14 +125,16 @@ async fn whole(exchange: &mut Exchange, outlet: &mut Outlet, head: &Parts, body:
     let bytes = collected?;
     let judged = judge::judge(exchange, head.status, &bytes)?;
     record(exchange, head.status, &bytes, &judged).await?;
+    let mut headers = forward::returned(&head.headers);
+    let bytes = inflight::answer(exchange, &mut headers, bytes).await?;
     exchange.answered(&judged.answers);
-    measure::called(exchange.connection_name(), judged.outcome);
+    exchange.ends(judged.outcome);
     if outlet.is_streaming() {
         return into_stream(outlet, head.status, bytes, judged.is_rpc).await;
     }
     let mut response = Response::new(bytes);
     *response.status_mut() = head.status;
-    *response.headers_mut() = forward::returned(&head.headers);
+    *response.headers_mut() = headers;
     // A caller who has left has its answer in the record.
     let _ = outlet.answer(response);
     Ok(())

@@ -9,6 +9,8 @@ use std::{
 
 use recorder::Recorder;
 
+use crate::measure;
+
 /// Lifecycle record that counts what was not recorded.
 const METHOD: &str = "recording/skipped";
 
@@ -40,6 +42,7 @@ impl Why {
 
 impl Skipped {
     pub(crate) fn count(&self, connection: &str, why: Why) {
+        measure::skipped(connection, why.as_str());
         self.add((connection.to_owned(), why), 1);
     }
 

@@ -15,7 +15,7 @@ use schemas::{Direction, FrameKind, Outcome};
 use serde_json::{Value, json};
 use tracing::debug;
 
-use crate::{config::Kind, exchange::Exchange, measure, outlet::Outlet};
+use crate::{config::Kind, exchange::Exchange, outlet::Outlet};
 
 /// JSON-RPC's own codes.
 const PARSE_ERROR: i64 = -32700;
@@ -132,7 +132,7 @@ pub(crate) async fn give(exchange: &mut Exchange, outlet: &mut Outlet, stop: Sto
         Err(_) => Stop::unrecorded(),
     };
     debug!(exchange = %exchange.trail.exchange_id, outcome = %stop.outcome, "the call goes no further");
-    measure::called(exchange.connection_name(), stop.outcome);
+    exchange.ends(stop.outcome);
     if outlet.is_streaming() {
         for event in errors(exchange, &stop) {
             // A caller who has left needs no explanation.

@@ -1,31 +1,35 @@
 //! Collects what was masked in the fields of one record.
 
 use percent_encoding::percent_decode_str;
-use redact::{Redactor, Withheld};
+use redact::{Redacted, Redactor, Withheld};
 use schemas::{RedactionStatus, record::Redaction};
+
+use crate::shadow;
 
 /// What stands in place of a short text that could not be masked.
 const WITHHELD: &str = "[WITHHELD]";
 
 pub(crate) struct Evidence<'a> {
     redactor: &'a Redactor,
+    /// A set on trial.
+    trial: Option<&'a Redactor>,
     pub(crate) redactions: Vec<Redaction>,
+    /// Something is not as it was; what is only flagged is.
+    changed: bool,
     /// Why something is not in the record.
     pub(crate) withheld: Option<Withheld>,
 }
 
 impl<'a> Evidence<'a> {
-    pub(crate) fn new(redactor: &'a Redactor) -> Evidence<'a> {
-        Evidence { redactor, redactions: Vec::new(), withheld: None }
+    pub(crate) fn new(redactor: &'a Redactor, trial: Option<&'a Redactor>) -> Evidence<'a> {
+        Evidence { redactor, trial, redactions: Vec::new(), changed: false, withheld: None }
     }
 
     /// A short text, masked.
     pub(crate) fn text(&mut self, field: &str, text: &str) -> String {
-        match self.redactor.redact_text(field, text) {
-            Ok(redacted) => {
-                self.redactions.extend(redacted.redactions);
-                redacted.text
-            }
+        let made = self.made(|redactor| redactor.redact_text(field, text));
+        match made {
+            Ok(redacted) => self.taken(redacted),
             Err(reason) => {
                 self.withheld = Some(reason);
                 WITHHELD.to_owned()
@@ -48,11 +52,9 @@ impl<'a> Evidence<'a> {
 
     /// A payload, masked; or what stands in its place.
     pub(crate) fn body(&mut self, body: &[u8]) -> String {
-        match self.redactor.redact("body", body) {
-            Ok(redacted) => {
-                self.redactions.extend(redacted.redactions);
-                redacted.text
-            }
+        let made = self.made(|redactor| redactor.redact("body", body));
+        match made {
+            Ok(redacted) => self.taken(redacted),
             Err(reason) => {
                 let text = withheld(&reason.to_string());
                 self.withheld = Some(reason);
@@ -61,11 +63,26 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    fn made(&self, mask: impl Fn(&Redactor) -> Result<Redacted, Withheld>) -> Result<Redacted, Withheld> {
+        let made = mask(self.redactor);
+        if let Some(trial) = self.trial {
+            shadow::compare(trial, mask, &made);
+        }
+        made
+    }
+
+    fn taken(&mut self, redacted: Redacted) -> String {
+        metrics::counter!("hansard_masker_look_alikes_total").increment(redacted.look_alikes as u64);
+        self.changed |= redacted.is_changed();
+        self.redactions.extend(redacted.redactions);
+        redacted.text
+    }
+
     pub(crate) fn status(&self) -> RedactionStatus {
-        match (&self.withheld, self.redactions.is_empty()) {
+        match (&self.withheld, self.changed) {
             (Some(_), _) => RedactionStatus::Withheld,
-            (None, true) => RedactionStatus::Clean,
-            (None, false) => RedactionStatus::Masked,
+            (None, false) => RedactionStatus::Clean,
+            (None, true) => RedactionStatus::Masked,
         }
     }
 }
@@ -82,7 +99,7 @@ mod tests {
     #[test]
     fn percent_encoding_hides_nothing() {
         let redactor = Redactor::built_in();
-        let mut evidence = Evidence::new(&redactor);
+        let mut evidence = Evidence::new(&redactor, None);
         let masked = evidence.address("target", "/find?mail=ada%40example.com&page=2");
         assert!(!masked.contains("ada") && masked.ends_with("&page=2"), "{masked}");
         assert_eq!(evidence.redactions.len(), 1);

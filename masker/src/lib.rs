@@ -12,11 +12,13 @@ mod note;
 mod open;
 mod outputs;
 mod partition;
+pub mod quarantine;
 mod row;
 mod session;
+mod shadow;
 mod stream;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use bus::Bus;
 use envelope::Opener;
@@ -63,6 +65,10 @@ pub struct Deps {
     pub opener: Arc<Opener>,
     /// The rules in force; each record is masked with one set of them.
     pub redactor: watch::Receiver<Arc<Redactor>>,
+    /// A set of rules on trial: only where it differs is counted.
+    pub shadow: watch::Receiver<Option<Arc<Redactor>>>,
+    /// Whose data a connection carries.
+    pub tenants: HashMap<String, String>,
     /// HMAC key of `principal_id` and `arguments_digest`.
     pub identity_key: [u8; 32],
     pub clock: Clock,
@@ -86,9 +92,10 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
     if config.open_streams_max == 0 || config.stream_silence_seconds_max == 0 {
         return Err(Error("[masker] open_streams_max and stream_silence_seconds_max must be at least 1".to_owned()));
     }
+    outputs::begin_counting();
     let most = config.retry_milliseconds_max.max(RETRY_MILLISECONDS_MIN);
     let mut pause = RETRY_MILLISECONDS_MIN;
-    let masker = Arc::new(row::Masker::new(deps.redactor, deps.opener, deps.identity_key));
+    let masker = Arc::new(row::Masker::new(deps.redactor, deps.shadow, deps.tenants, deps.opener, deps.identity_key));
     let stage = session::Stage { config, masker, bus: deps.bus, clock: deps.clock, ready: deps.ready };
     while let Err(setback) = stage.session(&shutdown, &mut pause).await {
         if setback.is_rebalance() {

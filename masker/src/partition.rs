@@ -26,9 +26,19 @@ use crate::{
     stream::{Early, Ended, Limits, Streams},
 };
 
+/// What the messages of a partition are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// New frames.
+    Mask,
+    /// Frames from the quarantine: only what can be masked now becomes a record, and nothing but a record.
+    Release,
+}
+
 #[derive(Debug)]
 pub(crate) struct Reading {
     at: Partition,
+    work: Work,
     streams: Streams,
     /// The next offset to read.
     next: u64,
@@ -40,9 +50,10 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Goes on from the group's position.
-    pub(crate) fn resume(position: &Position, limits: Limits) -> Reading {
+    pub(crate) fn resume(position: &Position, limits: Limits, work: Work) -> Reading {
         Reading {
             at: position.at.clone(),
+            work,
             streams: Streams::new(limits),
             next: position.next,
             note: Note::from_text(&position.note, position.next),
@@ -91,6 +102,15 @@ impl Reading {
                 self.ended_early(early, masker, &mut outputs);
             }
             self.fit(masker, &mut outputs);
+        }
+        outputs
+    }
+
+    /// Ends all open streams: there is nothing more to come.
+    pub(crate) fn end_all(&mut self, masker: &Masker) -> Outputs {
+        let mut outputs = Outputs::default();
+        while let Some(early) = self.streams.end_oldest() {
+            self.emit(&early.ended, masker, &mut outputs);
         }
         outputs
     }
@@ -182,14 +202,19 @@ impl Reading {
 
     /// Masks and emits. A panic while masking is a frame that cannot be masked, not the end of the masker.
     fn emit(&self, ended: &Ended, masker: &Masker, outputs: &mut Outputs) {
-        match guarded(|| masker.row(&ended.frame, ended.logged_at)) {
-            Ok(row) => {
+        match (guarded(|| masker.row(&ended.frame, ended.logged_at, self.work)), self.work) {
+            (Ok(row), Work::Mask) => {
                 if let Some(reason) = row.withheld {
                     ended.sealed.iter().for_each(|message| outputs.quarantine(message, reason));
                 }
                 outputs.row(row);
             }
-            Err(reason) => {
+            (Ok(Row { withheld: None, record, .. }), Work::Release) => outputs.record(&record),
+            (Ok(Row { withheld: Some(reason), .. }), Work::Release) => {
+                ended.sealed.iter().for_each(|message| outputs.quarantine(message, reason));
+            }
+            (Err(_), Work::Release) => ended.sealed.iter().for_each(|message| outputs.quarantine(message, "panic")),
+            (Err(reason), Work::Mask) => {
                 let (exchange_id, kind) = (ended.frame.exchange_id, Some(ended.frame.kind));
                 let unreadable = Unreadable { exchange_id, kind, word: "panic", reason };
                 outputs.record(&masker.unreadable(&unreadable, ended.logged_at, &ended.frame.stamp));
@@ -199,6 +224,9 @@ impl Reading {
     }
 
     fn unreadable(&self, message: &Stored, unreadable: &Unreadable, masker: &Masker, outputs: &mut Outputs) {
+        if self.work == Work::Release {
+            return outputs.back(message);
+        }
         warn!(
             topic = self.at.topic,
             partition = self.at.number,

@@ -2,7 +2,7 @@
 //!
 //! It refuses to leave a text of the caller's unmasked, wherever it stands.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use envelope::Opener;
 use hmac::{Hmac, KeyInit, Mac};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::{
     evidence::{Evidence, withheld},
     open::Unreadable,
+    partition::Work,
 };
 
 /// Bytes of the HMAC that make a `principal_id`: 128 bits.
@@ -25,6 +26,8 @@ const PRINCIPAL_ID_BYTES: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Masker {
     pub(crate) redactor: watch::Receiver<Arc<Redactor>>,
+    shadow: watch::Receiver<Option<Arc<Redactor>>>,
+    tenants: HashMap<String, String>,
     pub(crate) opener: Arc<Opener>,
     identity_key: [u8; 32],
 }
@@ -39,15 +42,21 @@ pub(crate) struct Row {
 }
 
 impl Masker {
-    pub(crate) fn new(redactor: watch::Receiver<Arc<Redactor>>, opener: Arc<Opener>, identity_key: [u8; 32]) -> Masker {
-        Masker { redactor, opener, identity_key }
+    pub(crate) fn new(
+        redactor: watch::Receiver<Arc<Redactor>>,
+        shadow: watch::Receiver<Option<Arc<Redactor>>>,
+        tenants: HashMap<String, String>,
+        opener: Arc<Opener>,
+        identity_key: [u8; 32],
+    ) -> Masker {
+        Masker { redactor, shadow, tenants, opener, identity_key }
     }
 
     /// The record of a frame that stands for itself, or of the frame that ends a stream.
-    pub(crate) fn row(&self, frame: &Frame, logged_at: Timestamp) -> Row {
-        // One set of rules for the whole record, whatever is loaded meanwhile.
-        let redactor = self.redactor.borrow().clone();
-        let mut evidence = Evidence::new(&redactor);
+    pub(crate) fn row(&self, frame: &Frame, logged_at: Timestamp, work: Work) -> Row {
+        let redactor = self.redactor(frame);
+        let trial = self.shadow.borrow().clone();
+        let mut evidence = Evidence::new(&redactor, trial.as_deref());
         let context = frame.context.clone().unwrap_or_default();
         let mut record = blank(frame, kind(frame.kind), logged_at);
         self.fill_who(&mut record, &context, &mut evidence);
@@ -63,9 +72,23 @@ impl Masker {
             }
         };
         record.redaction_status = evidence.status();
+        if work == Work::Release && evidence.withheld.is_none() {
+            record.redaction_status = RedactionStatus::Released;
+            record.record_id = record_id("released", &frame.stamp, frame.occurred_at);
+        }
         let withheld = evidence.withheld.as_ref().map(word);
         record.redactions = evidence.redactions;
         Row { record: seal(record, &redactor), event, withheld }
+    }
+
+    /// One set of rules for the whole record, whatever is loaded meanwhile; for the tenant of its connection.
+    fn redactor(&self, frame: &Frame) -> Redactor {
+        let redactor = self.redactor.borrow().clone();
+        let connection = frame.context.as_ref().and_then(|context| context.connection.as_ref());
+        match connection.and_then(|connection| self.tenants.get(connection)) {
+            Some(tenant) => redactor.for_tenant(tenant),
+            None => redactor.as_ref().clone(),
+        }
     }
 
     /// What can be said of a message that gives no frame.
@@ -213,9 +236,9 @@ fn held(frame: &Frame, record: &Record, context: &Context) -> Option<ApprovalEve
 }
 
 /// The same frame always gives the same id, in the order of time: UUIDv7 whose random part is a hash of the stamp.
-fn record_id(stamp: &Stamp, occurred_at: Timestamp) -> RecordId {
+fn record_id(purpose: &str, stamp: &Stamp, occurred_at: Timestamp) -> RecordId {
     let mut hash = Sha256::new();
-    hash.update(b"hansard/record/v1\0");
+    hash.update(format!("hansard/{purpose}/v1\0"));
     hash.update(stamp.emitter_id.as_bytes());
     hash.update(stamp.epoch.to_be_bytes());
     hash.update(stamp.seq.to_be_bytes());
@@ -234,7 +257,7 @@ fn blank(frame: &Frame, kind: RecordKind, logged_at: Timestamp) -> Record {
         emitter_seq: i64::try_from(frame.stamp.seq).ok(),
         body_bytes: i64::try_from(frame.body_bytes).unwrap_or(i64::MAX),
         truncated: frame.truncated,
-        ..Record::new(record_id(&frame.stamp, frame.occurred_at), frame.exchange_id, kind, frame.occurred_at)
+        ..Record::new(record_id("record", &frame.stamp, frame.occurred_at), frame.exchange_id, kind, frame.occurred_at)
     }
 }
 

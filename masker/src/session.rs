@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, error::Error, sync::Arc, time::Duration};
 
-use bus::{Bus, CommitError, Consumer, Delivery, Partition};
+use bus::{Behind, Bus, CommitError, Consumer, Delivery, Lag, Partition};
 use schemas::{Clock, Timestamp, topic};
 use tokio::{
     sync::watch,
@@ -13,14 +13,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, GROUP, RETRY_MILLISECONDS_MIN, outputs::Outputs, partition::Reading, row::Masker, stream::Limits};
+use crate::{
+    Config, GROUP, RETRY_MILLISECONDS_MIN,
+    outputs::Outputs,
+    partition::{Reading, Work},
+    row::Masker,
+    stream::Limits,
+};
 
 /// How often silent streams are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often it is told how far behind the log we are.
 const LAG_EVERY: Duration = Duration::from_secs(5);
-/// How long the log may take to say where it ends, for that.
-const LAG_PATIENCE: Duration = Duration::from_secs(1);
 /// At the end, a log that gives nothing for so long has nothing more to give.
 const QUIET: Duration = Duration::from_millis(500);
 /// How long the end may take.
@@ -49,6 +53,7 @@ struct Session<'a> {
     stage: &'a Stage,
     consumer: Box<dyn Consumer>,
     readings: HashMap<Partition, Reading>,
+    lag: Lag,
 }
 
 impl Setback {
@@ -71,7 +76,7 @@ impl Stage {
     /// Resolves well at shutdown only. `pause` is set back as soon as something was committed.
     pub(crate) async fn session(&self, shutdown: &CancellationToken, pause: &mut u64) -> Result<(), Setback> {
         let consumer = self.bus.consumer(GROUP, &[topic::FRAMES]).await?;
-        let mut session = Session { stage: self, consumer, readings: HashMap::new() };
+        let mut session = Session { stage: self, consumer, readings: HashMap::new(), lag: Lag::default() };
         self.ready.send_replace(None);
         let mut sweep = interval(SWEEP);
         let mut lag = interval(LAG_EVERY);
@@ -98,7 +103,8 @@ impl Session<'_> {
         match delivery {
             Delivery::Assigned(positions) => {
                 let limits = self.stage.config.limits();
-                self.readings.extend(positions.iter().map(|at| (at.at.clone(), Reading::resume(at, limits))));
+                self.readings
+                    .extend(positions.iter().map(|at| (at.at.clone(), Reading::resume(at, limits, Work::Mask))));
             }
             Delivery::Revoked(partitions) => partitions.iter().for_each(|at| drop(self.readings.remove(at))),
             Delivery::Messages(at, messages) => {
@@ -144,12 +150,12 @@ impl Session<'_> {
 
     /// How much of the log is still to be masked, in our partitions. A log that does not say it now says it later.
     async fn show_lag(&mut self) {
-        let (reader, mut lag) = (self.stage.bus.reader(), 0);
-        for (at, reading) in &self.readings {
-            let Ok(Ok(kept)) = timeout(LAG_PATIENCE, reader.bounds(at)).await else { return };
-            lag += kept.end.saturating_sub(reading.next());
-        }
-        metrics::gauge!("hansard_masker_lag_messages").set(lag as f64);
+        let (reader, Timestamp(now_us)) = (self.stage.bus.reader(), (self.stage.clock)());
+        let nexts: Vec<_> = self.readings.iter().map(|(at, reading)| (at.clone(), reading.next())).collect();
+        let Some(Behind { offsets, oldest_us }) = self.lag.look(&*reader, &nexts, now_us).await else { return };
+        metrics::gauge!("hansard_masker_lag_messages").set(offsets as f64);
+        metrics::gauge!("hansard_masker_oldest_unmasked_seconds").set(oldest_us as f64 / 1e6);
+        metrics::gauge!("hansard_masker_looked_timestamp_seconds").set(now_us as f64 / 1e6);
     }
 
     /// Masks on a thread that may be busy for long, then commits. Without outputs there is only something to commit
@@ -175,7 +181,7 @@ impl Session<'_> {
 }
 
 impl Config {
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         Limits {
             silence_us: i64::try_from(self.stream_silence_seconds_max.saturating_mul(1_000_000)).unwrap_or(i64::MAX),
             bytes_max: self.stream_bytes_max,

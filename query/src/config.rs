@@ -2,10 +2,13 @@
 
 use serde::Deserialize;
 
+/// Among the readers: everybody who is authenticated.
+pub const EVERYBODY: &str = "*";
+
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Groups whose members may read the trail; empty: everybody who is authenticated.
+    /// Groups whose members may read the trail; [`EVERYBODY`] stands for all who are authenticated, none for nobody.
     pub readers: Vec<String>,
     /// From the moment that a statement is taken to its last row.
     pub statement_seconds_max: u64,
@@ -25,7 +28,7 @@ pub struct Config {
     pub concurrent_max: usize,
     /// Rows that are not archived yet, kept decoded between statements. What is more is read anew by each.
     pub tail_bytes_max: usize,
-    /// How often the commit log and the tail are looked at when nobody asks.
+    /// How often the commit log and the tail are looked at while nobody asks.
     pub follow_seconds: u64,
 }
 

@@ -25,7 +25,11 @@ use datafusion::{
 };
 use futures::StreamExt;
 use object_store::ObjectStore;
-use tokio::{runtime::Runtime, sync::Semaphore, time::timeout};
+use tokio::{
+    runtime::Runtime,
+    sync::{OnceCell, Semaphore},
+    time::timeout,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::store::OnlyArchive;
@@ -33,6 +37,7 @@ use crate::{
     Answer, Config, Error, guard,
     snapshot::{Snapshot, Snapshots},
     table::Records,
+    tail::Look,
     views,
 };
 
@@ -63,9 +68,17 @@ const INFLATING: [&str; 9] = [
 #[derive(Debug)]
 pub(crate) struct Engine {
     config: Config,
+    store: Arc<dyn ObjectStore>,
     snapshots: Arc<Snapshots>,
-    state: SessionState,
     permits: Arc<Semaphore>,
+    workshop: OnceCell<Workshop>,
+}
+
+/// Functions, views and threads. They are made for the first statement: a gateway that nobody asks has no use for them.
+#[derive(Debug)]
+struct Workshop {
+    /// The session that all others are made from.
+    state: SessionState,
     threads: Threads,
 }
 
@@ -77,14 +90,9 @@ pub(crate) struct Statement {
 }
 
 impl Engine {
-    pub(crate) async fn new(
-        config: Config,
-        store: Arc<dyn ObjectStore>,
-        snapshots: Arc<Snapshots>,
-    ) -> Result<Engine, Error> {
+    pub(crate) fn new(config: Config, store: Arc<dyn ObjectStore>, snapshots: Arc<Snapshots>) -> Engine {
         let permits = Arc::new(Semaphore::new(config.concurrent_max));
-        let state = session(&config, store).await.map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Engine { config, snapshots, state, permits, threads: Threads::start()? })
+        Engine { config, store, snapshots, permits, workshop: OnceCell::new() }
     }
 
     pub(crate) async fn answer(self: &Arc<Self>, statement: Statement) -> Result<Answer, Error> {
@@ -92,9 +100,10 @@ impl Engine {
         let limit = Duration::from_secs(self.config.statement_seconds_max);
         let permit = timeout(limit, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| Error::Busy)?.expect("the semaphore is never closed");
+        let threads = &self.workshop().await?.threads;
         let engine = Arc::clone(self);
         // The permit goes with the work: what is still at work after its time counts as long as it is.
-        let work = self.threads.spawn(async move {
+        let work = threads.spawn(async move {
             let _permit = permit;
             engine.run(statement).await
         });
@@ -102,19 +111,28 @@ impl Engine {
         done.unwrap_or_else(|failed| Err(Error::Internal(failed.to_string())))
     }
 
+    async fn workshop(&self) -> Result<&Workshop, Error> {
+        let open = async {
+            let state = session(&self.config, Arc::clone(&self.store)).await;
+            let state = state.map_err(|error| Error::Internal(error.to_string()))?;
+            Ok(Workshop { state, threads: Threads::start()? })
+        };
+        self.workshop.get_or_try_init(|| open).await
+    }
+
     async fn run(&self, statement: Statement) -> Result<Answer, Error> {
-        let snapshot = self.snapshots.take().await?;
-        let context = self.context(snapshot)?;
+        let snapshot = self.snapshots.take(Look::Read).await?;
+        let context = self.context(snapshot, &self.workshop().await?.state)?;
         let frame = self.plan(&context, statement).await?;
         self.collect(frame).await.map_err(|error| self.told(error))
     }
 
     /// A session of its own for each statement: its snapshot, its memory.
-    fn context(&self, snapshot: Snapshot) -> Result<SessionContext, Error> {
+    fn context(&self, snapshot: Snapshot, state: &SessionState) -> Result<SessionContext, Error> {
         let pool = TrackConsumersPool::new(GreedyMemoryPool::new(self.config.memory_bytes_max), CONSUMERS_NAMED);
-        let runtime = RuntimeEnvBuilder::from_runtime_env(self.state.runtime_env()).with_memory_pool(Arc::new(pool));
-        let config = self.state.config().clone().with_create_default_catalog_and_schema(false);
-        let state = SessionStateBuilder::new_from_existing(self.state.clone())
+        let runtime = RuntimeEnvBuilder::from_runtime_env(state.runtime_env()).with_memory_pool(Arc::new(pool));
+        let config = state.config().clone().with_create_default_catalog_and_schema(false);
+        let state = SessionStateBuilder::new_from_existing(state.clone())
             .with_config(config.with_extension(Arc::new(snapshot)))
             .with_runtime_env(runtime.build_arc().map_err(|error| self.told(error))?)
             .build();
@@ -157,7 +175,6 @@ impl Engine {
     }
 }
 
-/// The session that all others are made from.
 async fn session(config: &Config, store: Arc<dyn ObjectStore>) -> Result<SessionState, DataFusionError> {
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(session_config(config)?)

@@ -25,7 +25,7 @@ mod trail;
 mod views;
 
 pub use answer::Answer;
-pub use config::Config;
+pub use config::{Config, EVERYBODY};
 pub use error::Error;
 pub use http::router;
 pub use reading::Asker;

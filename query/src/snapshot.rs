@@ -11,7 +11,7 @@ use schemas::commit::CommitEntry;
 use crate::{
     Error,
     commits::Commits,
-    tail::{Gone, Source, Tail, Tails},
+    tail::{Gone, Look, Source, Tail, Tails},
 };
 
 /// Looks at the commit log before messages count as lost.
@@ -35,11 +35,11 @@ impl Snapshots {
         Snapshots { commits: Commits::new(store), tail: Tail::new(reader, tail_bytes_max) }
     }
 
-    pub(crate) async fn take(&self) -> Result<Snapshot, Error> {
-        for look in 1..=LOOKS_MAX {
-            let gone = if look < LOOKS_MAX { Gone::LookAgain } else { Gone::Complain };
+    pub(crate) async fn take(&self, look: Look) -> Result<Snapshot, Error> {
+        for turn in 1..=LOOKS_MAX {
+            let gone = if turn < LOOKS_MAX { Gone::LookAgain } else { Gone::Complain };
             let committed = self.commits.now().await?;
-            if let Some(tails) = self.tail.after(&committed, gone).await? {
+            if let Some(tails) = self.tail.after(&committed, look, gone).await? {
                 return Ok(Snapshot { files: committed.files, tails, source: self.tail.source().clone() });
             }
         }

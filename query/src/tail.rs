@@ -1,7 +1,8 @@
 //! The tail: records that the log holds and no file does yet.
 //!
-//! What was decoded once is kept until it is archived, up to a limit, so that a statement only pays for what is new.
-//! What does not fit is read again by each statement that needs it, a piece at a time.
+//! While there are questions, what was decoded once is kept until it is archived, up to a limit, so that a statement only
+//! pays for what is new. What does not fit is read again by each statement that needs it, a piece at a time. While
+//! nobody asks, nothing is decoded and nothing kept.
 //!
 //! It refuses to skip over messages that went away between two looks: whoever asks must look at the commit log again.
 
@@ -42,6 +43,22 @@ pub(crate) struct PartitionTail {
     pub(crate) rest: Range<u64>,
 }
 
+impl Tails {
+    /// As many as are kept decoded.
+    pub(crate) fn rows(&self) -> usize {
+        self.partitions.iter().flat_map(|partition| &partition.batches).map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// How much is done about what is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Decoded and kept, for the statement that asks and the next.
+    Read,
+    /// Nothing is decoded, and what was is let go.
+    Watch,
+}
+
 /// What to do about messages that are neither in a file nor in the log any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {
@@ -61,13 +78,17 @@ impl Tail {
     }
 
     /// All that comes after `committed`; none when the log has moved on and a newer commit log is needed.
-    pub(crate) async fn after(&self, committed: &Committed, gone: Gone) -> Result<Option<Tails>, Error> {
+    pub(crate) async fn after(&self, committed: &Committed, look: Look, gone: Gone) -> Result<Option<Tails>, Error> {
         let mut all = self.kept.lock().await;
+        let bytes_max = if look == Look::Read { self.kept_bytes_max } else { 0 };
+        if look == Look::Watch {
+            all.values_mut().for_each(Kept::let_go);
+        }
         let mut tails = Tails::default();
         for number in 0..self.source.partitions().await? {
             let mut kept = all.remove(&number).unwrap_or_default();
             let others: usize = all.values().map(Kept::bytes).sum();
-            let room = self.kept_bytes_max.saturating_sub(others);
+            let room = bytes_max.saturating_sub(others);
             let tail = self.partition(&mut kept, (number, committed.next(number)), room, gone).await;
             tails.complaint = tails.complaint.or_else(|| kept.complaint(number));
             all.insert(number, kept);
@@ -85,9 +106,15 @@ impl Tail {
         gone: Gone,
     ) -> Result<Option<PartitionTail>, Error> {
         let at = Partition { topic: topic::RECORDS.to_owned(), number };
-        let mut end = self.source.end(&at).await?;
+        let Range { start, mut end } = self.source.bounds(&at).await?;
         kept.forget_below(from);
         kept.ends_early = end < from;
+        if start > kept.next() {
+            match gone {
+                Gone::LookAgain => return Ok(None),
+                Gone::Complain => kept.skip_to(start),
+            }
+        }
         while kept.next() < end && kept.bytes() < room {
             match (self.source.read(&at, kept.next()).await?, gone) {
                 (Read::Piece(piece), _) => kept.take(piece)?,

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,12 +19,16 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::{
-    Answer, Asker, Config, Error, Replay,
+    Answer, Asker, Config, EVERYBODY, Error, Replay,
     engine::{Engine, Statement},
     reading::{Question, Readings},
     replay,
-    snapshot::Snapshots,
+    snapshot::{Snapshot, Snapshots},
+    tail::Look,
 };
+
+/// So long after the last question, the tail is only watched.
+const QUIET_AFTER: Duration = Duration::from_secs(60);
 
 /// What the trail needs of others.
 pub struct Deps {
@@ -39,6 +46,8 @@ pub struct Trail {
     snapshots: Arc<Snapshots>,
     readings: Readings,
     ready: watch::Sender<Option<String>>,
+    /// Something was asked since this was last looked at.
+    asked: AtomicBool,
 }
 
 impl fmt::Debug for Deps {
@@ -56,21 +65,30 @@ impl fmt::Debug for Trail {
 impl Trail {
     /// Reads the commit log and the tail, and goes on following them for as long as the trail is held. When they cannot
     /// be read, the trail opens all the same, says so in `ready`, and recovers by itself.
-    pub async fn open(config: Config, deps: Deps) -> Result<Arc<Trail>, Error> {
+    pub async fn open(config: Config, deps: Deps) -> Arc<Trail> {
         let snapshots = Arc::new(Snapshots::new(Arc::clone(&deps.store), deps.reader, config.tail_bytes_max));
-        let engine = Engine::new(config.clone(), deps.store, Arc::clone(&snapshots)).await?;
+        let engine = Engine::new(config.clone(), deps.store, Arc::clone(&snapshots));
         let readings = Readings { recorder: deps.recorder, clock: deps.clock };
-        let trail = Arc::new(Trail { config, engine: Arc::new(engine), snapshots, readings, ready: deps.ready });
-        trail.ready().await;
+        let asked = AtomicBool::new(false);
+        let trail = Arc::new(Trail { config, engine: Arc::new(engine), snapshots, readings, ready: deps.ready, asked });
+        trail.tell(trail.snapshots.take(Look::Watch).await);
         tokio::spawn(follow(Arc::downgrade(&trail), Duration::from_secs(trail.config.follow_seconds.max(1))));
-        Ok(trail)
+        trail
     }
 
-    /// Looks at commit log and tail, which keeps both warm. Why questions cannot be answered, or not in full, at the
+    /// Reads commit log and tail, which keeps both warm. Why questions cannot be answered, or not in full, at the
     /// moment; `None` when they can. `Deps::ready` is told the same.
     pub async fn ready(&self) -> Option<String> {
-        let state = match self.snapshots.take().await {
-            Ok(snapshot) => snapshot.tails.complaint,
+        self.tell(self.snapshots.take(Look::Read).await)
+    }
+
+    fn tell(&self, looked: Result<Snapshot, Error>) -> Option<String> {
+        let state = match looked {
+            Ok(snapshot) => {
+                metrics::gauge!("hansard_query_tail_rows").set(snapshot.tails.rows() as f64);
+                metrics::gauge!("hansard_query_looked_timestamp_seconds").set(self.now().0 as f64 / 1e6);
+                snapshot.tails.complaint
+            }
             Err(error) => Some(chain(&error)),
         };
         self.ready.send_if_modified(|known| {
@@ -130,6 +148,7 @@ impl Trail {
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let reading = self.readings.begin(who, &question).await?;
+        self.asked.store(true, Ordering::Relaxed);
         let answered = match self.allow(who) {
             Ok(()) => answer.await,
             Err(error) => Err(error),
@@ -143,11 +162,14 @@ impl Trail {
     }
 
     fn allow(&self, who: &Asker) -> Result<(), Error> {
-        let groups = who.principal.iter().flat_map(|principal| &principal.groups);
-        let readers = &self.config.readers;
-        let allowed = readers.is_empty() || groups.into_iter().any(|group| readers.contains(group));
+        let allowed = who.principal.as_ref().is_some_and(|principal| self.may_read(&principal.groups));
         // Who is at the machine itself needs no group: the files are theirs.
         if allowed || who.auth_method == "local" { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    fn may_read(&self, groups: &[String]) -> bool {
+        let readers = &self.config.readers;
+        readers.iter().any(|reader| reader == EVERYBODY || groups.contains(reader))
     }
 
     async fn told_again(&self, id: &str) -> Result<Replay, Error> {
@@ -175,11 +197,15 @@ impl Trail {
     }
 }
 
+/// While there are questions, the tail is kept decoded for the next one.
 async fn follow(trail: Weak<Trail>, every: Duration) {
+    let mut quiet = QUIET_AFTER;
     loop {
         tokio::time::sleep(every).await;
         let Some(trail) = trail.upgrade() else { return };
-        trail.ready().await;
+        quiet = if trail.asked.swap(false, Ordering::Relaxed) { Duration::ZERO } else { quiet.saturating_add(every) };
+        let look = if quiet < QUIET_AFTER { Look::Read } else { Look::Watch };
+        trail.tell(trail.snapshots.take(look).await);
     }
 }
 

@@ -26,6 +26,18 @@ pub struct Call {
     pub arguments: Arguments,
     /// SHA-256 of the arguments' bytes; never stored as it is.
     pub arguments_digest: Option<[u8; 32]>,
+    /// What the rules of redaction find in it.
+    pub findings: Findings,
+}
+
+/// The entities that a call holds, where policy asks for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Findings {
+    /// It was not looked at, or could not be looked at safely: a condition that asks fails.
+    #[default]
+    Unknown,
+    /// The ids of the rules that find something in it, and their classes; in order, each once.
+    Known(Vec<String>),
 }
 
 /// What policy said.

@@ -26,6 +26,16 @@ pub const IDS_MAX: usize = 64;
 const VERSION: u32 = 1;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
+/// Which topic a stream of the archive is made from: written once, before its first object. Offsets mean nothing in
+/// any other topic, even of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    version: u32,
+    pub topic: String,
+    /// As the log gives it.
+    pub identity: String,
+}
+
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitEntry {
@@ -145,6 +155,21 @@ impl CommitEntry {
     }
 }
 
+impl Origin {
+    pub fn new(topic: &str, identity: String) -> Origin {
+        Origin { version: VERSION, topic: topic.to_owned(), identity }
+    }
+
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an origin is strings and numbers")
+    }
+
+    pub fn from_json(bytes: &[u8]) -> Result<Origin, EntryError> {
+        let origin: Origin = serde_json::from_slice(bytes)?;
+        if origin.version > VERSION { Err(EntryError::Newer(origin.version)) } else { Ok(origin) }
+    }
+}
+
 impl Batch {
     /// The footer's form.
     pub fn to_json(&self) -> String {
@@ -172,6 +197,11 @@ impl Span {
 /// Path of entry `n`; entries count from 0 without a gap.
 pub fn entry_path(n: u64) -> String {
     format!("{COMMITS}/{n:020}")
+}
+
+/// Where it stands what a stream is made from.
+pub fn origin_path(stream: &str) -> String {
+    format!("log/origins/{stream}")
 }
 
 /// The folder of a stream's objects; below it one folder per day.
@@ -241,6 +271,15 @@ mod tests {
     #[test]
     fn the_footer_tells_the_same_batch() {
         assert_eq!(Batch::from_json(&entry().batch.to_json()).expect("own JSON"), entry().batch);
+    }
+
+    #[test]
+    fn an_origin_is_read_as_it_was_written() {
+        let golden = br#"{"version":1,"topic":"hansard.records","identity":"b8tRS7h4TJ2Vt43Dp85v2A"}"#;
+        let origin = Origin::new("hansard.records", "b8tRS7h4TJ2Vt43Dp85v2A".to_owned());
+        assert_eq!((origin.to_json(), Origin::from_json(golden).expect("golden")), (golden.to_vec(), origin));
+        let newer = br#"{"version":2,"topic":"t","identity":"i"}"#;
+        assert!(matches!(Origin::from_json(newer), Err(EntryError::Newer(2))));
     }
 
     #[test]

@@ -96,12 +96,14 @@ pub enum RecordKind {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RedactionStatus {
-    /// Nothing was found.
+    /// Nothing was masked; what is only flagged stands in `redactions`.
     #[default]
     Clean,
     Masked,
     /// The payload could not be read safely, so it is not here; the sealed original is in quarantine.
     Withheld,
+    /// What was withheld in another record, of the same stamp or exchange, from the quarantine, masked.
+    Released,
 }
 
 /// Evidence of one masked place; never the value.
@@ -234,13 +236,15 @@ impl RecordKind {
 }
 
 impl RedactionStatus {
-    pub const ALL: [RedactionStatus; 3] = [RedactionStatus::Clean, RedactionStatus::Masked, RedactionStatus::Withheld];
+    pub const ALL: [RedactionStatus; 4] =
+        [RedactionStatus::Clean, RedactionStatus::Masked, RedactionStatus::Withheld, RedactionStatus::Released];
 
     pub fn as_str(self) -> &'static str {
         match self {
             RedactionStatus::Clean => "clean",
             RedactionStatus::Masked => "masked",
             RedactionStatus::Withheld => "withheld",
+            RedactionStatus::Released => "released",
         }
     }
 

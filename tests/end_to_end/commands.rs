@@ -216,7 +216,9 @@ async fn a_tail_tells_every_record_and_a_group_tells_it_once() {
     scene.call("echo", json!({ "n": 4 })).await;
     place.sql_until(told, |rows| rows.len() == 8);
     assert_eq!(calls(&tail(place, &group), "/event/id", "/event/action").len(), 2, "only what came since");
+    place.say(&["forget", "siem"]);
+    assert_eq!(calls(&tail(place, &group), "/event/id", "/event/action").len(), 8, "a forgotten group begins anew");
     let cef = place.say(&["tail", "--exit", "--format", "cef"]);
     assert!(cef.lines().all(|line| line.starts_with("CEF:0|Hansard|Hansard|")), "{cef}");
-    place.sql_until("SELECT method FROM records WHERE method = 'trail/tail' AND kind = 'read'", |rows| rows.len() >= 5);
+    place.sql_until("SELECT method FROM records WHERE method = 'trail/tail' AND kind = 'read'", |rows| rows.len() >= 6);
 }

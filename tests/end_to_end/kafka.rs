@@ -10,6 +10,7 @@ use serde_json::json;
 use test_cluster::{ADMINISTRATOR, Cluster};
 
 use super::{
+    alone::each_role_alone_says_how_it_is,
     program::{Failure, PATIENCE, Place, connection, fail, output},
     scene::{HOLD, Scene},
     upstream::Upstream,
@@ -37,15 +38,15 @@ fn as_user(cluster: &Cluster, user: &str) -> Config {
 }
 
 /// The `[bus]` of a configuration.
-struct Section<'a> {
-    brokers: Vec<String>,
-    ca: &'a Path,
-    user: &'a str,
-    password: &'a str,
+pub struct Section<'a> {
+    pub brokers: Vec<String>,
+    pub ca: &'a Path,
+    pub user: &'a str,
+    pub password: &'a str,
 }
 
 impl<'a> Section<'a> {
-    fn of(cluster: &Cluster, ca: &'a Path, user: &'a str) -> Section<'a> {
+    pub fn of(cluster: &Cluster, ca: &'a Path, user: &'a str) -> Section<'a> {
         Section { brokers: cluster.brokers(), ca, user, password: "env:KAFKA_PASSWORD" }
     }
 
@@ -54,9 +55,14 @@ impl<'a> Section<'a> {
     }
 
     fn place_with(&self, more: &str) -> Place {
+        self.place_between("", more)
+    }
+
+    /// `keys` are those of the root, `more` comes behind.
+    pub fn place_between(&self, keys: &str, more: &str) -> Place {
         let Section { brokers, ca, user, password } = self;
         Place::new(&format!(
-            "[bus]\nkind = \"kafka\"\nbrokers = {brokers:?}\ntls = {{ ca = {ca:?} }}\n\
+            "{keys}[bus]\nkind = \"kafka\"\nbrokers = {brokers:?}\ntls = {{ ca = {ca:?} }}\n\
              sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"{user}\", password = \"{password}\" }}\n{more}"
         ))
     }
@@ -88,6 +94,7 @@ async fn kafka_takes_whom_it_should_and_says_what_is_wrong() {
     a_message_that_is_too_large_is_named(&cluster).await;
     rights_that_are_missing_are_named(&cluster).await;
     all_roles_in_one_process_share_the_cluster(&cluster).await;
+    each_role_alone_says_how_it_is(&cluster).await;
 }
 
 async fn everyone_signs_in(cluster: &Cluster) {

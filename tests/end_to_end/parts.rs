@@ -54,7 +54,7 @@ fn install_chromium() -> Result<(), String> {
 }
 
 /// What was found, or the word that the test is skipped, which CI does not accept.
-fn given<T>(found: &Result<T, String>) -> Option<&T> {
+pub fn given<T>(found: &Result<T, String>) -> Option<&T> {
     match found {
         Ok(found) => Some(found),
         Err(why) if env::var_os("CI").is_some() => panic!("needed in CI: {why}"),
@@ -95,12 +95,12 @@ fn install() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     let home = || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache/hansard");
     env::var_os("HANSARD_CACHE").map_or_else(home, PathBuf::from)
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+pub fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("{:?} cannot be run: {error}", command.get_program()))?;
     if output.status.success() {
         return Ok(());

@@ -61,6 +61,9 @@ enum Fault {
     People,
     /// The records are deleted and made anew under the archivers. Nothing goes on after it.
     TopicReplaced,
+    /// The frames, or the approvals, are deleted and made anew; all go on.
+    FramesReplaced,
+    ApprovalsReplaced,
 }
 
 const ORDINARY: [Fault; 9] = [
@@ -74,7 +77,7 @@ const ORDINARY: [Fault; 9] = [
     Fault::BrokerFrozen,
     Fault::TwoBrokersKilled,
 ];
-const MORE: [Fault; 11] = [
+const MORE: [Fault; 13] = [
     Fault::ControllerKilled,
     Fault::RebalanceStorm,
     Fault::IngressCut,
@@ -85,6 +88,8 @@ const MORE: [Fault; 11] = [
     Fault::IngressMute,
     Fault::MaskerMute,
     Fault::NetworkSlow,
+    Fault::FramesReplaced,
+    Fault::ApprovalsReplaced,
     Fault::TopicReplaced,
 ];
 
@@ -95,6 +100,8 @@ async fn roles_apart_on_three_brokers_lose_and_double_nothing() {
         match fault {
             Fault::TwoBrokersKilled => without_enough_brokers(&mut site, round).await,
             Fault::People => people::at_work(&mut site, round).await,
+            Fault::FramesReplaced => replaced::frames(&mut site, round).await,
+            Fault::ApprovalsReplaced => replaced::approvals(&mut site, round).await,
             Fault::TopicReplaced => return replaced::records(&mut site, round).await,
             fault => strike(&mut site, round, fault).await,
         }
@@ -139,7 +146,8 @@ async fn strike(site: &mut Site, round: usize, fault: Fault) {
 
 async fn happen(site: &mut Site, fault: Fault) {
     match fault {
-        Fault::Nothing | Fault::TwoBrokersKilled | Fault::People | Fault::TopicReplaced => {}
+        Fault::Nothing | Fault::TwoBrokersKilled | Fault::People => {}
+        Fault::TopicReplaced | Fault::FramesReplaced | Fault::ApprovalsReplaced => {}
         Fault::BrokerKilled => broker_killed(site, 0).await,
         Fault::ControllerKilled => {
             let controller = site.cluster.controller().expect("one of them leads");

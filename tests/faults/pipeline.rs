@@ -169,9 +169,11 @@ impl Site {
         let recorder = Recorder::new("gate".into(), epoch, sealer, bus.producer(), clock());
         let policy = Policy::compile(&policy::Config::default()).expect("a policy");
         let deps = ingress::Deps {
+            spans: None,
             recorder: Arc::new(recorder),
             approvals: bus.reader(),
             authenticator: self.authenticator(),
+            redactor: Some(tokio::sync::watch::channel(Arc::new(Redactor::built_in())).1),
             policy: watch::channel(Arc::new(policy)).1,
             clock: clock(),
             ready,
@@ -197,6 +199,8 @@ impl Site {
             upstream: format!("http://{}/mcp", self.upstream).parse().expect("a URL"),
             credential: None,
             record: Mode::Required,
+            mask_answers: false,
+            mask_requests: false,
         };
         ingress::Config { public_url: None, tls: None, connections: vec![connection], limits: Limits::default() }
     }
@@ -207,6 +211,8 @@ impl Site {
             bus: Arc::new(bus),
             opener: Opener::new(vec![key]).into(),
             redactor: tokio::sync::watch::channel(Arc::new(Redactor::built_in())).1,
+            shadow: tokio::sync::watch::channel(None).1,
+            tenants: std::collections::HashMap::new(),
             identity_key: IDENTITY_KEY,
             clock: clock(),
             ready: watch::Sender::new(None),

@@ -24,6 +24,19 @@ async fn world() -> World {
     World::new(approver::Config::default()).await
 }
 
+#[tokio::test]
+async fn a_log_that_fails_at_the_start_is_tried_again_and_nothing_is_shown_meanwhile() {
+    let mut world = World::failing(2).await;
+    let told = world.ready.borrow_and_update().clone().expect("not ready");
+    assert!(told.contains("approvals"), "{told}");
+    let early = world.get("/v1/approvals").await;
+    assert_eq!(early.status, 503, "{}", early.text);
+    assert!(early.text.contains("try again"), "{}", early.text);
+    world.until(async || world.ready.borrow().is_none()).await;
+    assert_eq!(world.get("/v1/approvals").await.status, 200);
+    world.hold(terms(1, 1)).await;
+}
+
 /// A vote that does not count: its status, a part of its reason, and that it left a refusal and no decision.
 async fn check_refused(world: &World, id: ApprovalId, voter: (&str, &[&str]), status: u16, reason: &str) {
     let (decisions, refusals) = (world.frames(FrameKind::Decision).len(), world.frames(FrameKind::Refusal).len());

@@ -12,6 +12,7 @@ use std::{
 use bus::{
     Bus, Message, Partition, Producer, Topic,
     embedded::{self, Embedded},
+    fault::Faulty,
 };
 use bytes::Bytes;
 use envelope::{Opener, PrivateKey, Rotation, Sealer};
@@ -79,22 +80,37 @@ impl World {
         config: approver::Config,
         wrap: impl FnOnce(Arc<dyn Producer>) -> Arc<dyn Producer>,
     ) -> World {
+        World::on(config, 0, wrap).await
+    }
+
+    /// On a log that fails so many times when it is asked for its bounds.
+    pub(crate) async fn failing(times: usize) -> World {
+        World::on(approver::Config::default(), times, |producer| producer).await
+    }
+
+    async fn on(
+        config: approver::Config,
+        failures: usize,
+        wrap: impl FnOnce(Arc<dyn Producer>) -> Arc<dyn Producer>,
+    ) -> World {
         let folder = tempfile::tempdir().expect("tempdir");
         let now_us = Arc::new(AtomicI64::new(START_US));
         let bus: Arc<dyn Bus> = Arc::new(open_log(folder.path(), now_us.clone()).await);
         let key = PrivateKey::generate();
         let issuer = development::DevelopmentIssuer::generate();
         let clock = clock(&now_us);
+        let (approvals, faults) = Faulty::new(bus.clone());
+        faults.fail_bounds(failures);
         let deps_of = |ready| approver::Deps {
             recorder: Arc::new(recorder(&key, wrap(bus.producer()), clock.clone())),
-            approvals: bus.reader(),
+            approvals: approvals.reader(),
             authenticator: authenticator(&issuer, clock.clone()),
             clock: clock.clone(),
             ready,
         };
         let (ready, says) = watch::channel(Some("starting".to_owned()));
         let shutdown = CancellationToken::new();
-        let router = approver::router(config, deps_of(ready), shutdown.clone()).await.expect("router");
+        let router = approver::router(config, deps_of(ready), shutdown.clone()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("address").to_string();
         tokio::spawn(async move { axum::serve(listener, router).await });

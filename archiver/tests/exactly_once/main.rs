@@ -296,6 +296,48 @@ async fn the_largest_batch_makes_room_for_the_others() {
     record::check_same(&archive::read(&store).await, &log.records(), 6);
 }
 
+/// A log that took the place of the archive's, and has grown beyond where the archive ends: its offsets fit, and its
+/// first messages would be passed over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_log_is_never_taken_for_the_archives_own() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let mut chance = Chance::new(7);
+    let first = tempfile::tempdir().expect("tempdir");
+    let bus: Arc<dyn Bus> = Arc::new(open(first.path()).await);
+    archive_some(&bus, &store, &mut chance, 20).await;
+    let archived = archive::read(&store).await;
+    let second = tempfile::tempdir().expect("tempdir");
+    let bus: Arc<dyn Bus> = Arc::new(open(second.path()).await);
+    for _ in 0..200 {
+        bus.producer().send(message(record::random(&mut chance))).await.expect("durable");
+    }
+    let (deps, mut says) = deps(&bus, &store);
+    let stop = CancellationToken::new();
+    let archiver = tokio::spawn(archiver::run(config(), deps, stop.clone()));
+    let told = says.wait_for(|reason| reason.as_ref().is_some_and(|reason| reason.contains("another log")));
+    tokio::time::timeout(PATIENCE, told).await.expect("in time").expect("it says so");
+    stop.cancel();
+    archiver.await.expect("no panic").expect("a clean stop");
+    assert_eq!(archive::read(&store).await.len(), archived.len(), "the archive is as it was");
+    // The first log is still the archive's.
+    let bus: Arc<dyn Bus> = Arc::new(open(first.path()).await);
+    archive_some(&bus, &store, &mut chance, 20).await;
+    assert_eq!(archive::read(&store).await.len(), archived.len() + 20);
+}
+
+/// Adds records to the log and archives all of it.
+async fn archive_some(bus: &Arc<dyn Bus>, store: &Arc<dyn ObjectStore>, chance: &mut Chance, records: usize) {
+    for _ in 0..records {
+        bus.producer().send(message(record::random(chance))).await.expect("durable");
+    }
+    let stop = CancellationToken::new();
+    let archiver = tokio::spawn(archiver::run(config(), deps(bus, store).0, stop.clone()));
+    let reached = async { archive::reaches(store, archive::ends(bus).await).await };
+    tokio::time::timeout(PATIENCE, reached).await.expect("in time");
+    stop.cancel();
+    archiver.await.expect("no panic").expect("a clean stop");
+}
+
 /// The real log and a real folder; the second start goes on where the first one ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_go_on_where_the_archive_ends() {

@@ -17,13 +17,16 @@ use protocol::{
     jsonrpc::{self, Id, Message, Shape},
     sse::{Event, Splitter},
 };
+use redact::Withheld;
 use schemas::{Context, Direction, Frame, FrameKind, Outcome};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
     config::Kind,
     exchange::{Exchange, seconds},
-    forward, measure,
+    forward,
+    inflight::Masking,
+    measure,
     outlet::Outlet,
     relay::{
         endpoint, is_event_stream, judge,
@@ -34,6 +37,8 @@ use crate::{
 
 /// Events of one stream whose records may be under way at once.
 const UNDERWAY_MAX: usize = 32;
+/// How long text waits for what may follow, on connections that mask.
+const SETTLE_AFTER: Duration = Duration::from_secs(1);
 /// As good as never.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -71,16 +76,32 @@ struct Relay {
     idle: Pin<Box<Sleep>>,
     /// How long an answer is read on after its caller has left.
     last_call: Pin<Box<Sleep>>,
+    masking: Option<Masking>,
+    /// When text that waits to be masked is let go as far as it is safe.
+    settle: Pin<Box<Sleep>>,
     last_outcome: Option<Outcome>,
+    /// Something could not be masked.
+    unfit: bool,
 }
 
 /// Bytes that may pass, and the requests that they answer.
 struct Recorded {
     bytes: Bytes,
+    /// What the bytes say, where they are an event that is to be masked.
+    data: Option<String>,
+    /// The bytes are the gateway's own.
+    ours: bool,
     answers: Vec<Id>,
 }
 
+impl Recorded {
+    fn of(bytes: Bytes) -> Recorded {
+        Recorded { bytes, data: None, ours: false, answers: Vec::new() }
+    }
+}
+
 enum Step {
+    Settle,
     Recorded(Option<Recorded>),
     Data(Bytes),
     Nothing,
@@ -103,7 +124,10 @@ impl Relay {
             idle_max,
             idle: Box::pin(sleep(idle_max)),
             last_call: Box::pin(sleep(NEVER)),
+            masking: Masking::of(exchange, is_events),
+            settle: Box::pin(sleep(NEVER)),
             last_outcome: None,
+            unfit: false,
         }
     }
 
@@ -117,6 +141,7 @@ impl Relay {
                 Step::Recorded(None) => return Err(Stop::unrecorded()),
                 Step::Recorded(Some(recorded)) => self.pass(exchange, outlet, recorded).await,
                 Step::Data(bytes) => self.take(bytes),
+                Step::Settle => self.settle(exchange, outlet).await,
                 Step::Nothing => {}
                 Step::CallerLeft => self.caller_leaves(exchange),
                 Step::End(end) => self.end_with(end),
@@ -139,6 +164,7 @@ impl Relay {
                 Some(Err(_)) => Step::End(End::Broken),
                 Some(Ok(frame)) => frame.into_data().map_or(Step::Nothing, Step::Data),
             },
+            () = &mut self.settle, if self.masking.as_ref().is_some_and(Masking::holds) => Step::Settle,
             () = &mut self.idle, if reading => Step::End(End::Silent),
             () = &mut self.last_call, if self.end.is_none() => Step::End(End::CallerLeft),
         }
@@ -156,7 +182,7 @@ impl Relay {
     fn draft(&mut self, exchange: &mut Exchange) {
         for piece in self.pieces.drain(..) {
             let frame = exchange.trail.chunk(&piece);
-            self.underway.push_back(writing(exchange, frame, Recorded { bytes: piece, answers: Vec::new() }));
+            self.underway.push_back(writing(exchange, frame, Recorded::of(piece)));
         }
         while self.underway.len() < UNDERWAY_MAX {
             let Some(splitter) = &mut self.splitter else { break };
@@ -183,7 +209,8 @@ impl Relay {
             (Some(messages), Some(data)) => self.message_frame(exchange, messages, data, event.raw.len()),
             _ => (exchange.trail.chunk(&event.raw), Vec::new()),
         };
-        self.underway.push_back(writing(exchange, frame, Recorded { bytes: event.raw, answers }));
+        let data = event.data.filter(|_| self.masking.is_some());
+        self.underway.push_back(writing(exchange, frame, Recorded { answers, data, ..Recorded::of(event.raw) }));
     }
 
     fn draft_endpoint(&mut self, exchange: &mut Exchange, announced: &str, raw_bytes: usize) {
@@ -194,7 +221,7 @@ impl Relay {
         let mut frame = exchange.trail.chunk(&[]);
         frame.body_bytes = raw_bytes as u64;
         let bytes = Bytes::from(format!("event: endpoint\ndata: {place}\n\n"));
-        self.underway.push_back(writing(exchange, frame, Recorded { bytes, answers: Vec::new() }));
+        self.underway.push_back(writing(exchange, frame, Recorded { ours: true, ..Recorded::of(bytes) }));
     }
 
     /// After the end: the bytes of an event that was cut off pass as they came.
@@ -204,7 +231,7 @@ impl Relay {
         }
         if let Some(rest) = self.splitter.take().and_then(Splitter::finish) {
             let frame = exchange.trail.chunk(&rest);
-            self.underway.push_back(writing(exchange, frame, Recorded { bytes: rest, answers: Vec::new() }));
+            self.underway.push_back(writing(exchange, frame, Recorded::of(rest)));
         }
     }
 
@@ -239,8 +266,33 @@ impl Relay {
     }
 
     async fn pass(&mut self, exchange: &mut Exchange, outlet: &mut Outlet, recorded: Recorded) {
-        exchange.answered(&recorded.answers);
-        if !self.caller_left && outlet.send(recorded.bytes).await.is_err() {
+        let masked = match &mut self.masking {
+            Some(_) if self.unfit => return,
+            Some(masking) if !recorded.ours => masking.next(recorded.bytes, recorded.data).await,
+            _ => Ok(recorded.bytes),
+        };
+        if masked.is_ok() {
+            exchange.answered(&recorded.answers);
+        }
+        self.settle.as_mut().reset(Instant::now() + SETTLE_AFTER);
+        self.send(exchange, outlet, masked).await;
+    }
+
+    /// Nothing has come for a while: what waits goes on as far as it is safe.
+    async fn settle(&mut self, exchange: &mut Exchange, outlet: &mut Outlet) {
+        self.settle.as_mut().reset(Instant::now() + NEVER);
+        let Some(masking) = &mut self.masking else { return };
+        let masked = masking.settle();
+        self.send(exchange, outlet, masked).await;
+    }
+
+    /// What could not be masked ends the stream, and nothing more of it passes.
+    async fn send(&mut self, exchange: &mut Exchange, outlet: &mut Outlet, masked: Result<Bytes, Withheld>) {
+        let Ok(bytes) = masked else {
+            self.unfit = true;
+            return self.end_with(End::Unfit);
+        };
+        if !bytes.is_empty() && !self.caller_left && outlet.send(bytes).await.is_err() {
             self.caller_leaves(exchange);
         }
     }
@@ -260,7 +312,11 @@ impl Relay {
     }
 
     /// The frame that ends the exchange, where the answer itself has not done so, and the end of the caller's stream.
-    async fn close(self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
+    async fn close(mut self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
+        if let Some(masking) = self.masking.as_mut().filter(|_| !self.unfit) {
+            let rest = masking.finish();
+            self.send(exchange, outlet, rest).await;
+        }
         let end = self.end.unwrap_or(End::Clean);
         let answered = exchange.awaited.is_empty() && self.last_outcome.is_some();
         let outcome = match self.last_outcome {
@@ -270,11 +326,11 @@ impl Relay {
         if !answered || exchange.trail.chunks_open() || is_listening(exchange) {
             record_end(exchange, end, outcome, self.status).await?;
         }
-        measure::called(exchange.connection_name(), outcome);
+        exchange.ends(outcome);
         match end {
             End::Clean | End::CallerLeft => {}
             End::Broken | End::Closing => outlet.break_off().await,
-            End::Silent | End::TooLong | End::Astray => tell(exchange, outlet, end).await,
+            End::Silent | End::TooLong | End::Astray | End::Unfit => tell(exchange, outlet, end).await,
         }
         Ok(())
     }

@@ -53,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<hansard_ingress::Tls>,
     /// How often the log does not say where it ends.
     pub(crate) bounds_failing: usize,
+    pub(crate) mask_answers: bool,
+    pub(crate) mask_requests: bool,
 }
 
 impl Default for Setup {
@@ -66,6 +68,8 @@ impl Default for Setup {
             public_url: None,
             tls: None,
             bounds_failing: 0,
+            mask_answers: false,
+            mask_requests: false,
         }
     }
 }
@@ -122,10 +126,12 @@ impl House {
         let (policy, policy_seen) = watch::channel(compiled(&setup.rules));
         let (ready, ready_seen) = watch::channel(Some("starting".to_owned()));
         let deps = Deps {
+            spans: None,
             recorder: Arc::new(recorder),
             approvals: bus.reader(),
             authenticator: authenticator(&issuer, &clock),
             policy: policy_seen,
+            redactor: Some(watch::channel(Arc::new(redact::Redactor::built_in())).1),
             clock: Arc::clone(&clock),
             ready,
         };
@@ -347,6 +353,8 @@ fn config(upstream: &str, setup: Setup) -> Config {
         upstream: upstream.parse().expect("a URL"),
         credential: setup.credential,
         record: setup.mode,
+        mask_answers: setup.mask_answers,
+        mask_requests: setup.mask_requests,
     };
     Config { public_url: setup.public_url, tls: setup.tls, connections: vec![connection], limits: setup.limits }
 }

@@ -6,6 +6,8 @@ mod upstream;
 mod calls;
 mod certificates;
 mod faults;
+mod findings;
 mod holds;
+mod inflight;
 mod refusals;
 mod streams;

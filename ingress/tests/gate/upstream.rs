@@ -70,11 +70,18 @@ impl Upstream {
 
     /// Streams what is sent into the sender, for the first request.
     pub(crate) async fn streaming() -> (Upstream, mpsc::Sender<Result<Bytes, Broken>>) {
+        Upstream::sending(vec![("content-type", "text/event-stream")]).await
+    }
+
+    /// The same with these headers.
+    pub(crate) async fn sending(
+        headers: Vec<(&'static str, &'static str)>,
+    ) -> (Upstream, mpsc::Sender<Result<Bytes, Broken>>) {
         let (sender, receiver) = mpsc::channel(1);
         let receiver = Mutex::new(Some(receiver));
         let upstream = Upstream::start(move |_| {
             let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner).take().expect("one stream");
-            Reply::Stream(vec![("content-type", "text/event-stream")], receiver)
+            Reply::Stream(headers.clone(), receiver)
         });
         (upstream.await, sender)
     }

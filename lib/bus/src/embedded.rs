@@ -216,6 +216,12 @@ impl Reader for Log {
         self.catalogue.topic(topic).map(|partitions| partitions.len() as u32)
     }
 
+    async fn identity(&self, topic: &str) -> Result<Option<String>, Error> {
+        self.catalogue.topic(topic)?;
+        let log = self.connections.run(reader::identity).await?;
+        Ok(Some(format!("{log}/{topic}")))
+    }
+
     async fn bounds(&self, at: &Partition) -> Result<Range<u64>, Error> {
         let id = self.catalogue.partition(at)?;
         self.connections.run(move |connection| reader::bounds(connection, id)).await

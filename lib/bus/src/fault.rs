@@ -186,6 +186,10 @@ struct FaultyReader {
 
 #[async_trait]
 impl Reader for FaultyReader {
+    async fn identity(&self, topic: &str) -> Result<Option<String>, Error> {
+        self.inner.identity(topic).await
+    }
+
     async fn partitions(&self, topic: &str) -> Result<u32, Error> {
         self.inner.partitions(topic).await
     }

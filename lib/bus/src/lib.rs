@@ -15,9 +15,11 @@ pub mod embedded;
 #[cfg(feature = "fault")]
 pub mod fault;
 pub mod kafka;
+mod lag;
 mod murmur2;
 
 pub use directory::{DirectoryLock, data_dir_lock};
+pub use lag::{Behind, Lag};
 
 /// One log, and the three ways to use it.
 #[async_trait]
@@ -40,6 +42,11 @@ pub trait Producer: Send + Sync + fmt::Debug {
 #[async_trait]
 pub trait Reader: Send + Sync + fmt::Debug {
     async fn partitions(&self, topic: &str) -> Result<u32, Error>;
+    /// What tells this topic from every other that has had or will have its name, in this log or in another one. `None`
+    /// where the log does not know.
+    async fn identity(&self, _topic: &str) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
     /// The first offset that is still kept, and the next one that will be written.
     async fn bounds(&self, at: &Partition) -> Result<Range<u64>, Error>;
     /// Messages from `from` on, in order, at most `bytes_max` of values (but at least one message). Waits up to

@@ -16,7 +16,7 @@ use cel::{
 
 use crate::{
     CONDITION_BYTES_MAX, CONDITION_DEPTH_MAX,
-    facts::{BUDGET, Facts, NAMES, PATTERN, variable},
+    facts::{BUDGET, FINDINGS, Facts, NAMES, PATTERN, variable},
     pattern::{self, Pattern},
 };
 
@@ -77,7 +77,11 @@ const OPERATORS: [&str; 17] = [
 const TYPES: [&str; 10] = ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
 
 #[derive(Debug)]
-pub(crate) struct Condition(IdedExpr);
+pub(crate) struct Condition {
+    expression: IdedExpr,
+    /// It names `call.findings`, so somebody has to look.
+    pub(crate) asks_findings: bool,
+}
 
 /// The condition could not be evaluated. Why is not kept: it would quote the call.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,10 +105,11 @@ impl Condition {
 
     fn compile_here(source: &str, env: &Env, patterns: &mut Vec<Pattern>) -> Result<Condition, Vec<String>> {
         let mut expression = parse(source, env)?;
-        let mut preparation = Preparation { patterns, faults: Vec::new(), locals: Vec::new(), depth: 0 };
+        let mut preparation =
+            Preparation { patterns, faults: Vec::new(), locals: Vec::new(), depth: 0, asks_findings: false };
         preparation.visit(&mut expression);
         match preparation.faults {
-            faults if faults.is_empty() => Ok(Condition(expression)),
+            faults if faults.is_empty() => Ok(Condition { expression, asks_findings: preparation.asks_findings }),
             faults => Err(faults),
         }
     }
@@ -112,7 +117,7 @@ impl Condition {
     /// Does the call match? A panic of the evaluator counts as a failure.
     pub(crate) fn holds(&self, facts: &Facts<'_>, context: &Context<'_, '_>) -> Result<bool, Failed> {
         facts.budget.refill();
-        let result = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.0, context)));
+        let result = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.expression, context)));
         match result {
             Ok(Ok(Value::Bool(matched))) if !facts.budget.is_spent() => Ok(matched),
             _ => Err(Failed),
@@ -175,6 +180,7 @@ struct Preparation<'p> {
     /// Variables of the comprehensions around.
     locals: Vec<String>,
     depth: usize,
+    asks_findings: bool,
 }
 
 impl Preparation<'_> {
@@ -227,7 +233,9 @@ impl Preparation<'_> {
         if *test {
             self.fault(format!("{name}.{field} is always there, if empty: compare it with \"\""));
         }
-        Some(variable(name, field))
+        let variable = variable(name, field);
+        self.asks_findings |= variable == FINDINGS;
+        Some(variable)
     }
 
     fn visit_select(&mut self, select: &mut SelectExpr) {

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use schemas::{Call, Principal, call::Arguments};
+use schemas::{
+    Call, Principal,
+    call::{Arguments, Findings},
+};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -96,6 +99,8 @@ pub struct ExampleCall {
     pub arguments: BTreeMap<String, serde_json::Value>,
     /// The strings of `arguments`, one per line, when not said.
     pub text: Option<String>,
+    /// What redaction finds in it; nothing, when not said.
+    pub findings: Vec<String>,
 }
 
 impl Default for HoldConfig {
@@ -113,9 +118,10 @@ impl ExamplePrincipal {
 
 impl ExampleCall {
     pub(crate) fn call(&self) -> Call {
-        let ExampleCall { connection, protocol, method, target, arguments, text } = self.clone();
+        let ExampleCall { connection, protocol, method, target, arguments, text, findings } = self.clone();
         let arguments = Arguments::told(serde_json::Value::Object(arguments.into_iter().collect()), text);
-        Call { connection, protocol, method, target, arguments, arguments_digest: None }
+        let findings = Findings::Known(findings);
+        Call { connection, protocol, method, target, arguments, arguments_digest: None, findings }
     }
 }
 

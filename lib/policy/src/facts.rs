@@ -13,15 +13,18 @@ use cel::{
     },
     context::VariableResolver,
 };
-use schemas::{Call, Principal};
+use schemas::{Call, Principal, call::Findings};
 
 use crate::pattern::{Budget, Pattern};
 
 /// Each name, and the fields that it has.
 pub(crate) const NAMES: [(&str, &[&str]); 2] = [
     ("principal", &["issuer", "subject", "name", "groups", "agent"]),
-    ("call", &["connection", "protocol", "method", "target", "arguments", "text"]),
+    ("call", &["connection", "protocol", "method", "target", "arguments", "text", "findings"]),
 ];
+
+/// The variable of what redaction finds in a call.
+pub(crate) const FINDINGS: &str = "@call.findings";
 
 /// How conditions name the budget after they are compiled; no source can spell it.
 pub(crate) const BUDGET: &str = "@budget";
@@ -41,12 +44,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) budget: Budget,
     groups: OnceLock<Box<dyn Val>>,
     arguments: OnceLock<Box<dyn Val>>,
+    findings: OnceLock<Box<dyn Val>>,
 }
 
 impl<'a> Facts<'a> {
     pub(crate) fn new(principal: &'a Principal, call: &'a Call, patterns: &'a [Pattern]) -> Facts<'a> {
-        let (groups, arguments) = (OnceLock::new(), OnceLock::new());
-        Facts { principal, call, patterns, budget: Budget::full(), groups, arguments }
+        let (groups, arguments, findings) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Facts { principal, call, patterns, budget: Budget::full(), groups, arguments, findings }
     }
 
     pub(crate) fn context<'f>(&'f self, env: &Arc<Env>) -> Context<'f, 'f> {
@@ -57,6 +61,12 @@ impl<'a> Facts<'a> {
 
     fn groups(&self) -> &dyn Val {
         &**self.groups.get_or_init(|| boxed(Value::from(self.principal.groups.clone())))
+    }
+
+    /// None where nobody has looked: then the condition fails.
+    fn findings(&self) -> Option<&dyn Val> {
+        let Findings::Known(found) = &self.call.findings else { return None };
+        Some(&**self.findings.get_or_init(|| boxed(Value::from(found.clone()))))
     }
 
     fn arguments(&self) -> &dyn Val {
@@ -70,6 +80,7 @@ impl VariableResolver for Facts<'_> {
         let text = match variable {
             BUDGET => return Some(CowVal::Borrowed(&self.budget)),
             "@principal.groups" => return Some(CowVal::Borrowed(self.groups())),
+            FINDINGS => return self.findings().map(CowVal::Borrowed),
             "@call.arguments" => return Some(CowVal::Borrowed(self.arguments())),
             "@principal.issuer" => &self.principal.issuer,
             "@principal.subject" => &self.principal.subject,

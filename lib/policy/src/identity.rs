@@ -65,6 +65,11 @@ impl Form {
                 self.text(&value.to_string());
             }
             self.option(call.text.as_deref());
+            // Only where there are some, so that policies of before have the id of before.
+            if !call.findings.is_empty() {
+                self.text("findings");
+                self.texts(&call.findings);
+            }
         }
     }
 

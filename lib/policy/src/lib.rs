@@ -100,6 +100,11 @@ impl Policy {
         &self.id
     }
 
+    /// Does a rule ask what redaction finds in a call? Only then has anybody to look.
+    pub fn asks_findings(&self) -> bool {
+        self.rules.iter().any(|rule| rule.condition.asks_findings)
+    }
+
     pub fn decide(&self, principal: &Principal, call: &Call) -> Decision {
         let mut failed = Vec::new();
         if !self.rules.is_empty() {

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use proptest::prelude::*;
-use schemas::call::{Arguments, Terms};
+use schemas::call::{Arguments, Findings, Terms};
 use serde_json::{Value, json};
 
 use super::*;
@@ -138,6 +138,7 @@ fn conditions_see_every_field() {
         target: "t".into(),
         arguments: json!({"a": [1, -2, 2.5, null, true, {"b": "x"}], "big": u64::MAX}).into(),
         arguments_digest: None,
+        ..Call::default()
     };
     let when = r#"principal.issuer == "i" && principal.subject == "s" && principal.name == "n"
         && principal.groups == ["g"] && principal.agent == "" && call.connection == "c"
@@ -302,6 +303,27 @@ fn examples_are_tried() {
 }
 
 #[test]
+fn findings_are_asked_for_by_name_and_fail_closed() {
+    let asks = "\"card\" in call.findings";
+    let decide = |then: &str, findings: Findings| {
+        let policy = policy(&rule(asks, then));
+        assert!(policy.asks_findings());
+        let decision = policy.decide(&caller(&[]), &Call { findings, ..call("pay", Value::Null) });
+        (decision.rule.is_some(), decision.failed.len())
+    };
+    let known = |found: &[&str]| Findings::Known(found.iter().map(|one| (*one).to_owned()).collect());
+    assert_eq!(decide("\"block\"", known(&["card", "pii"])), (true, 0));
+    assert_eq!(decide("\"block\"", known(&["email"])), (false, 0));
+    assert_eq!(decide("\"block\"", Findings::Unknown), (true, 1), "nobody has looked: it is blocked");
+    assert_eq!(decide("{ hold = {} }", Findings::Unknown), (true, 1));
+    assert_eq!(decide("\"allow\"", Findings::Unknown), (false, 1), "and is not allowed");
+    assert!(!policy(&rule("call.target == \"x\"", "\"block\"")).asks_findings());
+    assert!(policy(&rule("[\"card\"].exists(one, one in call.findings)", "\"block\"")).asks_findings());
+    let examples = "must_match = [{ call = { findings = [\"card\"] } }]\nmust_not_match = [{}]";
+    policy(&format!("{}{examples}", rule(asks, "\"block\"")));
+}
+
+#[test]
 fn the_id_changes_with_every_part_of_the_configuration() {
     let base = format!("{}must_match = [{{ call = {{ arguments = {{ a = 1 }} }} }}]\n", rule("true", "{ hold = {} }"));
     let changes = [
@@ -318,6 +340,7 @@ fn the_id_changes_with_every_part_of_the_configuration() {
         ("{ hold = {} }", "{ hold = { reviewers = [\"a\", \"b\"] } }"),
         ("a = 1", "a = 2"),
         ("a = 1", "a = 1, b = 1"),
+        ("arguments = { a = 1 }", "arguments = { a = 1 }, findings = [\"card\"]"),
         ("[[rule]]", "default = \"block\"\n[[rule]]"),
     ];
     let mut ids: HashSet<String> =

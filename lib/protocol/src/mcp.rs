@@ -15,7 +15,7 @@ pub mod headers;
 mod trace;
 
 pub use answer::{Answer, ERROR_BYTES_MAX, answer, tool_digests};
-pub use trace::trace;
+pub use trace::{TraceParent, trace};
 
 /// Codes of our own, outside the range that JSON-RPC reserves.
 pub mod code {
@@ -83,6 +83,7 @@ pub fn describe(connection: &str, headers: &HeaderMap, message: &Message) -> Res
         target: params.target()?.unwrap_or_default(),
         arguments: params.arguments().map(|raw| Arguments::new(raw.as_bytes())).unwrap_or_default(),
         arguments_digest: params.arguments().map(|raw| digest(raw.as_bytes())),
+        ..Call::default()
     };
     headers::agree(headers, &call)?;
     Ok(Described {

@@ -73,6 +73,7 @@ impl Recorder {
             failing: watch::Sender::new(None),
         };
         recorder.show_up(true);
+        counter!("hansard_unrecorded_total", "emitter" => recorder.emitter_id.clone()).increment(0);
         recorder
     }
 

@@ -6,8 +6,10 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::{
     Withheld,
+    action::{Action, Replacement},
     edit::{self, Edit},
     escape::{self, Plain},
+    field::Reached,
     json::{DEPTH_MAX, Fault, Token, Tokens},
     key::Keyed,
     keyed,
@@ -51,8 +53,23 @@ struct Level {
     /// `{"name": "password", "value": …}` and `["password", …]` in a list: what the name announces, and the value.
     named: Option<Keyed>,
     value: Option<Range<usize>>,
+    /// A member before the current one stays, and the current one goes.
+    stays: bool,
+    dropped: bool,
+    /// How far the paths of rules lead to the container, and to the current member.
+    fields: Reached,
+    current: Reached,
     /// Where the container is, from the first find in it on.
     path: Option<Path>,
+}
+
+/// A container under a rule of fields.
+#[derive(Debug)]
+struct Whole {
+    rule: RuleId,
+    start: usize,
+    /// Containers open within it, itself counted.
+    depth: usize,
 }
 
 pub(crate) struct Walk<'a, 'm> {
@@ -63,6 +80,10 @@ pub(crate) struct Walk<'a, 'm> {
     next_name: usize,
     mask: &'a mut Mask<'m>,
     nesting: usize,
+    /// How far the paths of rules lead to the document itself.
+    fields: Reached,
+    /// A container that is masked as a whole.
+    whole: Option<Whole>,
     levels: Vec<Level>,
     edits: Vec<Edit>,
     /// The first number for masked keys that no key of the document has, once it is known.
@@ -71,9 +92,16 @@ pub(crate) struct Walk<'a, 'm> {
 
 impl<'a, 'm> Walk<'a, 'm> {
     /// What was found in the text, in order.
-    pub(crate) fn new(text: &'a str, marks: &'a Marks, mask: &'a mut Mask<'m>, nesting: usize) -> Walk<'a, 'm> {
+    pub(crate) fn new(
+        text: &'a str,
+        marks: &'a Marks,
+        mask: &'a mut Mask<'m>,
+        nesting: usize,
+        fields: Reached,
+    ) -> Walk<'a, 'm> {
         let (levels, edits) = (Vec::new(), Vec::new());
-        Walk { text, marks, next_hit: 0, next_name: 0, mask, nesting, levels, edits, first_number: None }
+        let (next_hit, next_name, whole, first_number) = (0, 0, None, None);
+        Walk { text, marks, next_hit, next_name, mask, nesting, fields, whole, levels, edits, first_number }
     }
 
     /// The document's edits; none when the text is no JSON.
@@ -81,19 +109,28 @@ impl<'a, 'm> Walk<'a, 'm> {
         let mut tokens = Tokens::new(self.text);
         loop {
             match tokens.next() {
-                Ok(Some(token)) => self.token(token)?,
-                Ok(None) => return Ok(Some(edit::merge(self.edits, Vec::new()))),
+                Ok(Some(token)) => self.token(token, tokens.at())?,
+                Ok(None) => return Ok(Some(edit::merge(self.mask.rules(), self.edits, Vec::new()))),
                 Err(Fault::NotJson) => return Ok(None),
                 Err(Fault::TooDeep) => return Err(Withheld::TooDeep(DEPTH_MAX)),
             }
         }
     }
 
-    fn token(&mut self, token: Token) -> Result<(), Withheld> {
+    /// `end`: just behind the token.
+    fn token(&mut self, token: Token, end: usize) -> Result<(), Withheld> {
+        if self.whole.is_some() {
+            return self.within_whole(&token, end);
+        }
         match token {
             Token::Key(range) => return self.key(range),
-            Token::ObjectStart => self.open(true),
-            Token::ArrayStart => self.open(false),
+            Token::ObjectStart | Token::ArrayStart => {
+                self.item();
+                match self.field() {
+                    Some(rule) => self.whole = Some(Whole { rule, start: end - 1, depth: 1 }),
+                    None => self.open(token == Token::ObjectStart),
+                }
+            }
             Token::ObjectEnd | Token::ArrayEnd => self.close()?,
             Token::String(range) => {
                 self.item();
@@ -103,13 +140,51 @@ impl<'a, 'm> Walk<'a, 'm> {
                 self.item();
                 self.number(range)?;
             }
-            Token::Literal => self.item(),
+            Token::Literal => {
+                self.item();
+                self.literal(end)?;
+            }
         }
         Ok(())
     }
 
+    /// In a container that is masked as a whole, only its end is looked for.
+    fn within_whole(&mut self, token: &Token, end: usize) -> Result<(), Withheld> {
+        let Some(whole) = &mut self.whole else { return Ok(()) };
+        match token {
+            Token::ObjectStart | Token::ArrayStart => whole.depth += 1,
+            Token::ObjectEnd | Token::ArrayEnd => whole.depth -= 1,
+            _ => {}
+        }
+        if whole.depth > 0 {
+            return Ok(());
+        }
+        let (range, rule) = (whole.start..end, whole.rule);
+        self.whole = None;
+        self.mask.spend(range.len())?;
+        let edit = self.quoted_edit(range.clone(), rule);
+        self.found_in(vec![edit], range)
+    }
+
+    /// `true` and `false` say something; `null` does not.
+    fn literal(&mut self, end: usize) -> Result<(), Withheld> {
+        let Some(rule) = self.field() else { return Ok(()) };
+        let start = match &self.text[..end] {
+            text if text.ends_with("true") => end - 4,
+            text if text.ends_with("false") => end - 5,
+            _ => return Ok(()),
+        };
+        let edit = self.quoted_edit(start..end, rule);
+        self.found_in(vec![edit], start..end)
+    }
+
+    /// The rule of fields that holds for the current value.
+    fn field(&self) -> Option<RuleId> {
+        self.mask.rules().fields.rule(self.levels.last().map_or(&self.fields, |level| &level.current))
+    }
+
     fn open(&mut self, object: bool) {
-        self.item();
+        let fields = self.levels.last().map_or_else(|| self.fields.clone(), |level| level.current.clone());
         // The rule of a key holds for the items of its array, but not for the members of an object: those have names.
         let keyed = if object { None } else { self.levels.last().and_then(|level| level.keyed) };
         self.levels.push(Level {
@@ -121,13 +196,21 @@ impl<'a, 'm> Walk<'a, 'm> {
             flagged: None,
             named: None,
             value: None,
+            stays: false,
+            dropped: false,
+            fields,
+            current: Reached::new(),
             path: None,
         });
     }
 
     /// Counts the items of an array; the members of an object are counted by their keys.
     fn item(&mut self) {
+        let rules = self.mask.rules();
         if let Some(level) = self.levels.last_mut().filter(|level| !level.object) {
+            if !level.fields.is_empty() {
+                level.current = rules.fields.step(&level.fields, &level.count.to_string());
+            }
             level.count += 1;
         }
     }
@@ -143,14 +226,21 @@ impl<'a, 'm> Walk<'a, 'm> {
             edits = self.mask.edits(&plain.text, mapped(&hits, &plain, range.start));
             if !edits.is_empty() {
                 let number = self.first_number()?.saturating_add(member);
-                let rules = self.mask.rules();
-                edits.iter_mut().for_each(|edit| edit.replacement = token::of_key(rules.name(edit.rule), number));
+                for token in edits.iter_mut().filter_map(|edit| edit.with.text.as_mut()) {
+                    *token = token::in_key(token, number);
+                }
                 masked_key = Some(edit::apply(&plain.text, &edits));
                 edit::lift(&mut edits, &plain, range.start);
                 self.mask.unsettle();
             }
         }
         if let Some(level) = self.levels.last_mut() {
+            if !level.fields.is_empty() {
+                self.mask.spend(level.fields.len())?;
+                level.current = self.mask.rules().fields.step(&level.fields, &plain_key(self.text, &range));
+            }
+            level.stays |= level.count > 0 && !level.dropped;
+            level.dropped = false;
             (level.key, level.masked_key, level.keyed) = (range, masked_key, keyed);
             level.count += 1;
         }
@@ -207,11 +297,19 @@ impl<'a, 'm> Walk<'a, 'm> {
         let hits = self.hits_in(&range)?;
         let raw = self.text.get(range.clone()).unwrap_or_default();
         self.remember(raw, &range, named);
-        if keyed.is_none() && hits.is_empty() && !named {
+        let (field, fields) = (self.field(), self.levels.last().map_or(&self.fields, |level| &level.current));
+        let leads_on = !fields.is_empty() && (may_be_document(raw) || raw.starts_with('\\'));
+        if keyed.is_none() && hits.is_empty() && !named && field.is_none() && !leads_on {
             return Ok(());
         }
         let plain = Plain::of(raw);
         self.mask.spend(raw.len())?;
+        if let Some(rule) = field {
+            let hit = Hit { start: 0, end: plain.text.len(), rule, name: None };
+            let mut edits = if raw.is_empty() { Vec::new() } else { self.mask.edits(&plain.text, vec![hit]) };
+            edit::lift(&mut edits, &plain, range.start);
+            return self.found_in(edits, range.start - 1..range.end + 1);
+        }
         let mut hits = mapped(&hits, &plain, range.start);
         let announced = keyed.and_then(|keyed| Some((keyed.rule, keyed::in_json(keyed, plain.text.as_bytes())?)));
         let mut edits = match announced {
@@ -225,29 +323,32 @@ impl<'a, 'm> Walk<'a, 'm> {
             self.mask.unsettle();
         }
         edit::lift(&mut edits, &plain, range.start);
-        self.found(edits)
+        self.found_in(edits, range.start - 1..range.end + 1)
     }
 
     /// What a JSON string holds: a document of its own, or text.
     fn inside(&mut self, way: &Plain<'_>, range: &Range<usize>, hits: Vec<Hit>) -> Result<Vec<Edit>, Withheld> {
         let plain = way.text.as_ref();
-        if matches!(plain.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"')) {
+        if may_be_document(plain) {
             if self.nesting >= crate::view::NESTING_MAX {
                 return Err(Withheld::TooDeep(crate::view::NESTING_MAX));
             }
             let names = self.marks.names[self.next_name..].iter().take_while(|at| **at < range.end);
             let names = names.map(|at| way.start(at - range.start)).collect();
             let marks = Marks { hits, names, ..Marks::default() };
-            if let Some(edits) = Walk::new(plain, &marks, self.mask, self.nesting + 1).edits()? {
+            let fields = self.levels.last().map_or(&self.fields, |level| &level.current).clone();
+            if let Some(edits) = Walk::new(plain, &marks, self.mask, self.nesting + 1, fields).edits()? {
                 return Ok(edits);
             }
-            let edits = self.mask.edits(plain, marks.hits);
+            let hits = self.mask.known(plain, marks.hits)?;
+            let edits = self.mask.edits(plain, hits);
             if !edits.is_empty() {
                 // With what is masked gone, it may be JSON.
                 self.mask.unsettle();
             }
             return Ok(edits);
         }
+        let hits = self.mask.known(plain, hits)?;
         Ok(self.mask.edits(plain, hits))
     }
 
@@ -278,11 +379,20 @@ impl<'a, 'm> Walk<'a, 'm> {
         let keyed = self.levels.last_mut().and_then(|level| level.flagged.take().or(level.keyed));
         self.remember_number(&range);
         let hits = self.hits_in(&range)?;
+        if let Some(rule) = self.field() {
+            let edit = self.quoted_edit(range.clone(), rule);
+            return self.found_in(vec![edit], range);
+        }
         let digits = whole_part(self.text.get(range.clone()).unwrap_or_default());
         let named = keyed.filter(|keyed| keyed::number_in_json(*keyed, digits.as_bytes()));
-        let rule = named.map(|keyed| keyed.rule).or(hits.iter().map(|hit| hit.rule).min());
-        match rule {
-            Some(rule) => self.found(vec![self.number_edit(range, rule)]),
+        let rules = self.mask.rules();
+        let found = named.map(|keyed| keyed.rule).into_iter().chain(hits.iter().map(|hit| hit.rule));
+        // What is only flagged takes nothing from what is masked.
+        match found.min_by_key(|rule| (rules.action(*rule) == Action::Flag, *rule)) {
+            Some(rule) => {
+                let edit = self.quoted_edit(range.clone(), rule);
+                self.found_in(vec![edit], range)
+            }
             None => Ok(()),
         }
     }
@@ -324,7 +434,7 @@ impl<'a, 'm> Walk<'a, 'm> {
         if !in_quotes {
             // A short number beside the name `token` is a count.
             let counts = keyed::number_in_json(keyed, whole_part(raw).as_bytes());
-            return Ok(if counts { vec![self.number_edit(range, keyed.rule)] } else { Vec::new() });
+            return Ok(if counts { vec![self.quoted_edit(range, keyed.rule)] } else { Vec::new() });
         }
         let plain = Plain::of(raw);
         let Some((start, end)) = keyed::in_json(Keyed { bare_token: false, ..keyed }, plain.text.as_bytes()) else {
@@ -335,10 +445,23 @@ impl<'a, 'm> Walk<'a, 'm> {
         Ok(edits)
     }
 
-    /// The whole number, sign, fraction and exponent with it: what is left of half a number would be no JSON.
-    fn number_edit(&self, range: Range<usize>, rule: RuleId) -> Edit {
-        let replacement = format!("\"{}\"", token::plain(self.mask.rules().name(rule)));
-        Edit { start: range.start, end: range.end, replacement, rule, pointer: String::new() }
+    /// A whole token that is no string, or a whole container: what is left of half of it would be no JSON.
+    fn quoted_edit(&mut self, range: Range<usize>, rule: RuleId) -> Edit {
+        let mut with = self.mask.replacement(rule, self.text.get(range.clone()).unwrap_or_default());
+        with.text = with.text.map(|token| format!("\"{token}\""));
+        Edit { start: range.start, end: range.end, with, rule, pointer: String::new() }
+    }
+
+    /// What was found in the value of the current member or item, which stands at `range`. Where a rule says so, the
+    /// member goes as a whole.
+    fn found_in(&mut self, edits: Vec<Edit>, range: Range<usize>) -> Result<(), Withheld> {
+        let drops = edits.iter().find(|edit| edit.with.action == Action::DropField && !edit.drops()).cloned();
+        let Some(level) = self.levels.last_mut().filter(|level| level.object) else { return self.found(edits) };
+        let Some(edit) = drops else { return self.found(edits) };
+        level.dropped = true;
+        let member = level.member(self.text, range.end);
+        let with = Replacement { text: Some(String::new()), action: Action::DropField };
+        self.found(vec![Edit { start: member.start, end: member.end, with, rule: edit.rule, pointer: String::new() }])
     }
 
     fn found(&mut self, hits: Vec<Edit>) -> Result<(), Withheld> {
@@ -392,6 +515,23 @@ impl<'a, 'm> Walk<'a, 'm> {
 }
 
 impl Level {
+    /// The current member, whose value ends here, with the comma that goes with it: the one before, where a member
+    /// stays before it, else the one behind.
+    fn member(&self, text: &str, value_end: usize) -> Range<usize> {
+        let (bytes, start) = (text.as_bytes(), self.key.start - 1);
+        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        if self.stays {
+            let gap = bytes[..start].iter().rev().take_while(|byte| space(byte)).count();
+            return start - gap - 1..value_end;
+        }
+        let gap = bytes[value_end..].iter().take_while(|byte| space(byte)).count();
+        if bytes.get(value_end + gap) != Some(&b',') {
+            return start..value_end;
+        }
+        let behind = value_end + gap + 1;
+        start..behind + bytes[behind..].iter().take_while(|byte| space(byte)).count()
+    }
+
     /// The key or place of the current member.
     fn step(&self, text: &str) -> String {
         match (&self.masked_key, self.object) {
@@ -400,6 +540,11 @@ impl Level {
             (None, false) => self.count.saturating_sub(1).to_string(),
         }
     }
+}
+
+/// Does the text of a string begin as a document does?
+fn may_be_document(text: &str) -> bool {
+    matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"'))
 }
 
 /// The digits before the fraction and the exponent, without the sign.

@@ -4,18 +4,41 @@
 //! that in the end all speak of the bytes of the message.
 
 use crate::{
+    action::{Action, Replacement},
     escape::{self, Plain},
-    rules::RuleId,
+    rules::{RuleId, Rules},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edit {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    pub(crate) replacement: String,
+    pub(crate) with: Replacement,
     pub(crate) rule: RuleId,
     /// JSON pointer to the value; through JSON in a string it goes on.
     pub(crate) pointer: String,
+}
+
+impl Edit {
+    /// Does it leave the text as it is?
+    pub(crate) fn is_flag(&self) -> bool {
+        self.with.text.is_none()
+    }
+
+    /// Does it take a whole member away?
+    pub(crate) fn drops(&self) -> bool {
+        self.with.action == Action::DropField && self.with.text.as_deref() == Some("")
+    }
+
+    /// What was done: where there was no member to take away, the find was redacted.
+    pub(crate) fn action(&self) -> Action {
+        if self.with.action == Action::DropField && !self.drops() { Action::Redact } else { self.with.action }
+    }
+
+    /// How long what stands there afterwards is.
+    pub(crate) fn length(&self) -> usize {
+        self.with.text.as_ref().map_or(self.end - self.start, String::len)
+    }
 }
 
 /// The text with its edits made.
@@ -23,8 +46,9 @@ pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut from = 0;
     for edit in edits {
+        let Some(replacement) = &edit.with.text else { continue };
         masked.push_str(text.get(from..edit.start).unwrap_or_default());
-        masked.push_str(&edit.replacement);
+        masked.push_str(replacement);
         from = edit.end;
     }
     masked.push_str(text.get(from..).unwrap_or_default());
@@ -35,7 +59,7 @@ pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
 pub(crate) fn lift(edits: &mut [Edit], way: &Plain<'_>, base: usize) {
     for edit in edits {
         (edit.start, edit.end) = (base + way.raw(edit.start), base + way.raw(edit.end));
-        edit.replacement = escape::encode(&edit.replacement);
+        edit.with.text = edit.with.text.as_deref().map(escape::encode);
     }
 }
 
@@ -49,8 +73,8 @@ pub(crate) fn unmask(more: Vec<Edit>, made: &[Edit]) -> Option<Vec<Edit>> {
             if start >= edit.end {
                 break;
             }
-            masked_end = start + before.replacement.len();
-            grown += before.replacement.len() as isize - (before.end - before.start) as isize;
+            masked_end = start + before.length();
+            grown += before.length() as isize - (before.end - before.start) as isize;
             next += 1;
         }
         if edit.start < masked_end {
@@ -64,22 +88,34 @@ pub(crate) fn unmask(more: Vec<Edit>, made: &[Edit]) -> Option<Vec<Edit>> {
 }
 
 /// Both lists as one. Where edits overlap they become one, under the rule that comes first.
-pub(crate) fn merge(mut edits: Vec<Edit>, more: Vec<Edit>) -> Vec<Edit> {
+pub(crate) fn merge(rules: &Rules, mut edits: Vec<Edit>, more: Vec<Edit>) -> Vec<Edit> {
     edits.extend(more);
     edits.sort_by_key(|edit| (edit.start, edit.rule));
     let mut merged: Vec<Edit> = Vec::with_capacity(edits.len());
     for edit in edits {
         match merged.last_mut() {
-            Some(last) if edit.start < last.end => {
-                last.end = last.end.max(edit.end);
-                if edit.rule < last.rule {
-                    (last.rule, last.replacement) = (edit.rule, edit.replacement);
-                }
-            }
+            Some(last) if edit.start < last.end => *last = united(rules, last.clone(), edit),
             _ => merged.push(edit),
         }
     }
     merged
+}
+
+/// Two edits that overlap, as one. A token of a part stands for no whole, so that one of both is plain.
+fn united(rules: &Rules, one: Edit, other: Edit) -> Edit {
+    match (&one, &other) {
+        (one, other) if one.is_flag() != other.is_flag() => {
+            return if one.is_flag() { other.clone() } else { one.clone() };
+        }
+        (one, other) if one.drops() && one.end >= other.end => return one.clone(),
+        (one, other) if other.drops() && other.start <= one.start && other.end >= one.end => return other.clone(),
+        _ => {}
+    }
+    let same = (one.start, one.end) == (other.start, other.end);
+    let (end, one_is_first) = (one.end.max(other.end), one.rule <= other.rule);
+    let (start, first) = (one.start, if one_is_first { one } else { other });
+    let with = if same || first.is_flag() { first.with } else { Replacement::plain(rules, first.rule) };
+    Edit { start, end, with, ..first }
 }
 
 #[cfg(test)]
@@ -87,7 +123,8 @@ mod tests {
     use super::*;
 
     fn edit(start: usize, end: usize, replacement: &str) -> Edit {
-        Edit { start, end, replacement: replacement.into(), rule: RuleId(0), pointer: String::new() }
+        let with = Replacement { text: Some(replacement.into()), action: Action::Redact };
+        Edit { start, end, with, rule: RuleId(0), pointer: String::new() }
     }
 
     #[test]
@@ -100,10 +137,31 @@ mod tests {
     }
 
     #[test]
+    fn what_overlaps_is_one_edit_and_its_token_stands_for_all_of_it() {
+        let rules = &crate::BUILT_IN;
+        let keyed = |start, end, rule| Edit { rule: RuleId(rule), ..edit(start, end, "[token]") };
+        let plain = |rule| Some(format!("[REDACTED:{}]", rules.name(RuleId(rule))));
+        let merged = merge(rules, vec![keyed(0, 4, 1), keyed(2, 6, 0)], vec![keyed(8, 9, 3), keyed(8, 9, 2)]);
+        let told: Vec<_> = merged.into_iter().map(|edit| (edit.start, edit.end, edit.rule.0, edit.with.text)).collect();
+        assert_eq!(told, [(0, 6, 0, plain(0)), (8, 9, 2, Some("[token]".to_owned()))]);
+    }
+
+    #[test]
+    fn what_is_masked_is_not_only_flagged_and_what_is_dropped_is_not_only_masked() {
+        let rules = &crate::BUILT_IN;
+        let flag = Edit { with: Replacement { text: None, action: Action::Flag }, ..edit(0, 9, "") };
+        let dropped =
+            Edit { with: Replacement { text: Some(String::new()), action: Action::DropField }, ..edit(0, 9, "") };
+        let one = edit(2, 4, "[x]");
+        assert_eq!(merge(rules, vec![flag], vec![one.clone()]), std::slice::from_ref(&one));
+        assert_eq!(merge(rules, vec![one], vec![dropped.clone()]), [dropped]);
+    }
+
+    #[test]
     fn lifted_edits_cover_the_escapes() {
         let raw = r"x\u0040y";
         let mut edits = [edit(1, 2, "\"t\"")];
         lift(&mut edits, &Plain::of(raw), 10);
-        assert_eq!((edits[0].start, edits[0].end, edits[0].replacement.as_str()), (11, 17, "\\\"t\\\""));
+        assert_eq!((edits[0].start, edits[0].end, edits[0].with.text.as_deref()), (11, 17, Some("\\\"t\\\"")));
     }
 }

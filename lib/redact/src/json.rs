@@ -58,6 +58,11 @@ impl<'a> Tokens<'a> {
         Tokens { text: text.as_bytes(), at: 0, expect: Expect::Value, open: Vec::new() }
     }
 
+    /// Just behind the last token.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     /// The next token; none at the end of a whole document.
     pub(crate) fn next(&mut self) -> Result<Option<Token>, Fault> {
         self.skip_space();

@@ -111,7 +111,9 @@ fn plain_name<'b>(name: &[u8], buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&
 
 #[cfg(test)]
 mod tests {
-    use crate::rules::Rules;
+    use std::sync::Arc;
+
+    use crate::rules::{RuleSet, Rules};
 
     fn check(rules: &Rules, name: &str, rule: Option<&str>) {
         let found = rules.names.keyed(name.as_bytes()).map(|keyed| rules.name(keyed.rule));
@@ -120,7 +122,8 @@ mod tests {
 
     #[test]
     fn tells_secret_names_from_their_look_alikes() {
-        let rules = Rules::load(&["keyed".to_owned(), "us".to_owned()], &[]).expect("the packs are whole");
+        let packs = vec!["keyed".to_owned(), "us".to_owned()];
+        let rules = Rules::load(&RuleSet { packs, ..RuleSet::default() }, Arc::default()).expect("the packs are whole");
         for (name, rule) in [
             ("password", "password"),
             ("DB_PASSWORD", "password"),

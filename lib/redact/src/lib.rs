@@ -14,43 +14,50 @@ use schemas::record::Redaction;
 
 use crate::{
     mask::{Mask, Scanner},
-    rules::Rules,
+    rules::{Class, Rules},
     work::Work,
 };
 
+mod action;
 mod bytes;
 mod detector;
 mod document;
 mod edit;
 mod escape;
+mod field;
 mod json;
 mod key;
 mod keyed;
+mod keyring;
 mod mask;
 #[cfg(test)]
 #[path = "../tests/support/pieces.rs"]
 mod pieces;
 mod rules;
 mod scan;
+mod stream;
 mod token;
 mod validator;
 mod view;
 mod work;
 
-pub use rules::{Faults, RuleFile};
+pub use action::Action;
+pub use keyring::{KEY_BYTES, Keyring, MaskingKey, Opened, Sealed};
+pub use rules::{Faults, RuleFile, RuleSet};
+pub use stream::{HELD_BYTES_MAX, Stream};
 
 /// Longest message, in bytes; longer ones are withheld.
 pub const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// The packs are part of the program: reading them once is enough.
-static BUILT_IN: LazyLock<Arc<Rules>> =
-    LazyLock::new(|| Arc::new(Rules::load(&[], &[]).expect("the built-in rules are whole: a test says so")));
+static BUILT_IN: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(built_in()));
 
 /// A compiled set of rules. One per process, shared by reference.
 #[derive(Clone, Debug)]
 pub struct Redactor {
     rules: Arc<Rules>,
     scanner: Scanner,
+    tenant: Arc<str>,
 }
 
 /// A masked payload and its evidence.
@@ -58,6 +65,40 @@ pub struct Redactor {
 pub struct Redacted {
     pub text: String,
     pub redactions: Vec<Redaction>,
+    /// Places of the input that begin as our replacements do, whoever wrote them.
+    pub look_alikes: usize,
+}
+
+/// What is to stand at one place of a masked text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Masked,
+    AsItWas,
+    Text(&'static str),
+}
+
+impl Redacted {
+    /// The masked text with something else at some places, for a wire that needs them: `original` is what was masked.
+    pub fn with(&self, original: &str, choose: impl Fn(&Redaction) -> Place) -> String {
+        let (mut text, mut from) = (String::with_capacity(self.text.len()), 0);
+        for one in &self.redactions {
+            let (start, end) = (one.masked_start as usize, one.masked_end as usize);
+            text.push_str(self.text.get(from..start).unwrap_or_default());
+            text.push_str(match choose(one) {
+                Place::Masked => self.text.get(start..end).unwrap_or_default(),
+                Place::AsItWas => original.get(one.start as usize..one.end as usize).unwrap_or_default(),
+                Place::Text(other) => other,
+            });
+            from = end;
+        }
+        text.push_str(self.text.get(from..).unwrap_or_default());
+        text
+    }
+
+    /// Is the text another than it was? What is only flagged changes nothing.
+    pub fn is_changed(&self) -> bool {
+        self.redactions.iter().any(|one| one.action != Action::Flag.as_str())
+    }
 }
 
 /// The payload cannot be masked safely and must be withheld.
@@ -80,20 +121,23 @@ pub enum Withheld {
 impl Redactor {
     /// All built-in rules.
     pub fn built_in() -> Redactor {
-        Redactor { rules: BUILT_IN.clone(), scanner: Scanner::Fast }
+        Redactor { rules: BUILT_IN.clone(), scanner: Scanner::Fast, tenant: Arc::default() }
     }
 
-    /// The packs of these names (all, when none is named) and the rules of these files; or all that is wrong with them.
-    pub fn load(packs: &[String], files: &[RuleFile]) -> Result<Redactor, Faults> {
-        if packs.is_empty() && files.is_empty() {
-            return Ok(Redactor::built_in());
-        }
-        Ok(Redactor { rules: Arc::new(Rules::load(packs, files)?), scanner: Scanner::Fast })
+    /// The rules of a set, with the keys of their tokens; or all that is wrong with them.
+    pub fn load(set: &RuleSet, keys: Keyring) -> Result<Redactor, Faults> {
+        let rules = Arc::new(Rules::load(set, Arc::new(keys))?);
+        Ok(Redactor { rules, scanner: Scanner::Fast, tenant: Arc::default() })
+    }
+
+    /// The same rules for the data of one tenant: the same value is another token than another tenant's.
+    pub fn for_tenant(&self, tenant: &str) -> Redactor {
+        Redactor { tenant: tenant.into(), ..self.clone() }
     }
 
     /// The same rules, one after the other and without anchors: slow, and what the fast scanner is held against.
     pub fn reference(&self) -> Redactor {
-        Redactor { rules: self.rules.clone(), scanner: Scanner::Reference }
+        Redactor { scanner: Scanner::Reference, ..self.clone() }
     }
 
     /// `sha256:<hex>` of the canonical rules.
@@ -120,9 +164,35 @@ impl Redactor {
         self.mask(text.len()).text(field, text)
     }
 
-    fn mask(&self, bytes: usize) -> Mask<'_> {
-        Mask::new(&self.rules, self.scanner, Work::for_bytes(bytes))
+    /// What a message holds: the ids of the rules that find something in it, and their classes; in order, each once.
+    /// What cannot be looked at safely is an error, and never empty.
+    pub fn findings(&self, body: &[u8]) -> Result<Vec<String>, Withheld> {
+        self.redact("", body).map(|redacted| self.named(&redacted.redactions))
     }
+
+    fn named(&self, redactions: &[Redaction]) -> Vec<String> {
+        let mut names: Vec<String> = redactions.iter().map(|one| one.rule.clone()).collect();
+        names.sort();
+        names.dedup();
+        let of_class = |class: &Class| {
+            let has = |name: &String| self.rules.id_of(name).is_some_and(|rule| self.rules.class(rule) == *class);
+            names.iter().any(has)
+        };
+        let classes = [Class::Custom, Class::Pii, Class::Secret].into_iter().filter(of_class);
+        let classes: Vec<_> = classes.map(|class| class.as_str().to_owned()).collect();
+        names.extend(classes);
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn mask(&self, bytes: usize) -> Mask<'_> {
+        Mask::new(&self.rules, self.scanner, &self.tenant, Work::for_bytes(bytes))
+    }
+}
+
+fn built_in() -> Rules {
+    Rules::load(&RuleSet::default(), Arc::default()).expect("the built-in rules are whole: a test says so")
 }
 
 fn within_limit(bytes: usize) -> Result<(), Withheld> {

@@ -8,10 +8,11 @@ use schemas::record::Redaction;
 
 use crate::{
     Redacted, Withheld,
+    action::{Action, Replacement, TOKENIZED_TOTAL_BYTES_MAX},
     document::Walk,
     edit::{self, Edit},
     json::{self, DEPTH_MAX},
-    rules::Rules,
+    rules::{RuleId, Rules},
     scan::{self, Found, Hit, Trail},
     token,
     view::{self, View, Views},
@@ -72,14 +73,17 @@ impl Marks {
 pub(crate) struct Mask<'m> {
     rules: &'m Rules,
     scanner: Scanner,
+    tenant: &'m str,
     work: Work,
+    /// How many bytes of values may still be tokenized.
+    room: usize,
     /// With other bytes in the place of its edits, the structure may announce what it does not announce now.
     unsettled: bool,
 }
 
 impl<'m> Mask<'m> {
-    pub(crate) fn new(rules: &'m Rules, scanner: Scanner, work: Work) -> Mask<'m> {
-        Mask { rules, scanner, work, unsettled: false }
+    pub(crate) fn new(rules: &'m Rules, scanner: Scanner, tenant: &'m str, work: Work) -> Mask<'m> {
+        Mask { rules, scanner, tenant, work, room: TOKENIZED_TOTAL_BYTES_MAX, unsettled: false }
     }
 
     pub(crate) fn rules(&self) -> &'m Rules {
@@ -120,20 +124,22 @@ impl<'m> Mask<'m> {
     ) -> Result<Redacted, Withheld> {
         let first = find(self, text)?;
         within_count(first.edits.len())?;
-        if first.edits.is_empty() {
-            return Ok(Redacted { text: text.to_owned(), redactions: Vec::new() });
+        if first.edits.iter().all(Edit::is_flag) {
+            return Ok(self.redacted(field, text, text.to_owned(), &first.edits));
         }
         let mut masked = edit::apply(text, &first.edits);
         if self.scanner == Scanner::Fast && self.is_settled(text, &first, &masked)? {
-            return Ok(Redacted { text: masked, redactions: self.evidence(field, &first.edits) });
+            return Ok(self.redacted(field, text, masked, &first.edits));
         }
         let mut edits = first.edits;
         for _ in 0..ROUNDS_MAX {
-            let more = find(self, &masked)?.edits;
+            let mut more = find(self, &masked)?.edits;
+            more.retain(|edit| !edit.is_flag());
             if more.is_empty() {
-                return Ok(Redacted { text: masked, redactions: self.evidence(field, &edits) });
+                return Ok(self.redacted(field, text, masked, &edits));
             }
-            edits = edit::merge(edits.clone(), edit::unmask(more, &edits).ok_or(Withheld::Unsettled)?);
+            let more = edit::unmask(more, &edits).ok_or(Withheld::Unsettled)?;
+            edits = edit::merge(self.rules, edits, more);
             within_count(edits.len())?;
             masked = edit::apply(text, &edits);
         }
@@ -142,14 +148,15 @@ impl<'m> Mask<'m> {
 
     fn of_message(&mut self, text: &str) -> Result<Looked, Withheld> {
         let (marks, views) = self.marks(text)?;
-        if marks.hits.is_empty() && marks.names.is_empty() {
+        if marks.hits.is_empty() && marks.names.is_empty() && self.rules.fields.is_empty() {
             return match looks_like_json(text) {
                 true if json::is_too_deep(text, &views.first.bytes) => Err(Withheld::TooDeep(DEPTH_MAX)),
                 true => Ok(Looked { edits: Vec::new(), marks, json: true }),
                 false => self.in_text(text, marks),
             };
         }
-        match Walk::new(text, &marks, self, 0).edits()? {
+        let fields = self.rules.fields.start();
+        match Walk::new(text, &marks, self, 0, fields).edits()? {
             Some(edits) => Ok(Looked { edits, marks, json: true }),
             None => self.in_text(text, marks),
         }
@@ -194,6 +201,19 @@ impl<'m> Mask<'m> {
         Ok(())
     }
 
+    /// What is found in a string whose text is known: a keyed value may go on where an escape of the message looked like
+    /// the end of a line.
+    pub(crate) fn known(&mut self, plain: &str, mut hits: Vec<Hit>) -> Result<Vec<Hit>, Withheld> {
+        if !plain.contains('\\') || hits.iter().all(|hit| hit.name.is_none()) {
+            return Ok(hits);
+        }
+        let mut marks = Marks::default();
+        self.look(&View::plain(plain.as_bytes()), &mut marks)?;
+        hits.extend(marks.hits);
+        self.unsettled = true;
+        Ok(hits)
+    }
+
     /// What base64 hides: a find masks the whole run.
     fn encoded(&mut self, view: &View<'_>, marks: &mut Marks) -> Result<(), Withheld> {
         for (start, end, plain) in view::base64_runs(&view.bytes) {
@@ -206,21 +226,42 @@ impl<'m> Mask<'m> {
         Ok(())
     }
 
-    /// Hits as edits: disjoint, without the replacements that stand there already, widened to whole characters.
-    pub(crate) fn edits(&self, text: &str, hits: Vec<Hit>) -> Vec<Edit> {
+    /// Hits as edits: disjoint, without the replacements that stand there already, widened to whole characters. What is
+    /// only flagged takes nothing from what is masked.
+    pub(crate) fn edits(&mut self, text: &str, hits: Vec<Hit>) -> Vec<Edit> {
         if hits.is_empty() {
             return Vec::new();
         }
         let reserved = self.rules.tokens.places(text.as_bytes());
-        let hits = scan::spare(scan::join(hits, self.rules.url_credential), &reserved, text.as_bytes());
-        let edit = |hit: Hit| Edit {
-            start: (0..=hit.start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0),
-            end: (hit.end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len()),
-            replacement: token::plain(self.rules.name(hit.rule)),
-            rule: hit.rule,
-            pointer: String::new(),
-        };
-        hits.into_iter().map(edit).collect()
+        let (flagged, masked): (Vec<Hit>, Vec<Hit>) =
+            hits.into_iter().partition(|hit| self.rules.action(hit.rule) == Action::Flag);
+        let edits = self.disjoint(text, masked, &reserved);
+        if flagged.is_empty() {
+            return edits;
+        }
+        let flags = self.disjoint(text, flagged, &reserved);
+        edit::merge(self.rules, edits, flags)
+    }
+
+    fn disjoint(&mut self, text: &str, hits: Vec<Hit>, reserved: &[(usize, usize)]) -> Vec<Edit> {
+        let hits = scan::spare(scan::join(hits, self.rules.url_credential), reserved, text.as_bytes());
+        let mut edits = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let start = (0..=hit.start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let end = (hit.end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            let with = self.replacement(hit.rule, text.get(start..end).unwrap_or_default());
+            edits.push(Edit { start, end, with, rule: hit.rule, pointer: String::new() });
+        }
+        edits
+    }
+
+    /// What stands in the place of this value.
+    pub(crate) fn replacement(&mut self, rule: RuleId, value: &str) -> Replacement {
+        Replacement::of(self.rules, self.tenant, rule, value, &mut self.room)
+    }
+
+    fn redacted(&self, field: &str, text: &str, masked: String, edits: &[Edit]) -> Redacted {
+        Redacted { text: masked, redactions: self.evidence(field, edits), look_alikes: token::look_alikes(text) }
     }
 
     fn evidence(&self, field: &str, edits: &[Edit]) -> Vec<Redaction> {
@@ -228,18 +269,20 @@ impl<'m> Mask<'m> {
         let one = |edit: &Edit| {
             let (start, end) = (edit.start as i64, edit.end as i64);
             let masked_start = start + grown;
-            let masked_end = masked_start + edit.replacement.len() as i64;
+            let masked_end = masked_start + edit.length() as i64;
             grown = masked_end - end;
+            let action = edit.action();
+            let key_id = self.rules.tokens.keys().current().filter(|_| action.is_keyed());
             Redaction {
                 rule: self.rules.name(edit.rule).to_owned(),
                 field: field.to_owned(),
                 pointer: edit.pointer.clone(),
-                action: "redact".to_owned(),
+                action: action.as_str().to_owned(),
                 start,
                 end,
                 masked_start,
                 masked_end,
-                key_id: None,
+                key_id: key_id.map(str::to_owned),
             }
         };
         edits.iter().map(one).collect()

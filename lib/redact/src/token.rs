@@ -1,30 +1,63 @@
-//! The reserved grammar of replacements: `[REDACTED:<rule>]`, and `[REDACTED:<rule>#<n>]` for the n-th member of an
-//! object, so that keys stay distinct. It refuses to take a foreign word in such brackets for a replacement of ours.
+//! The reserved grammar of replacements. It refuses to take a foreign word in such brackets for a replacement of ours.
+//!
+//! ```text
+//! [REDACTED:<rule>]                        redacted
+//! [REDACTED:<rule>:last:<letters>]         partial: one to four letters and digits
+//! [REDACTED:<rule>:hmac:<key>:<letters>]   keyed hash    ┐ made by a key of ours, or they are none
+//! [REDACTED:<rule>:siv:<key>:<letters>]    encrypted     ┘
+//! [REDACTED:…#<n>]                         any of them in a key: numbered, so that keys stay distinct
+//! ```
+//!
+//! What these brackets can hide is a word that names a rule, four characters, or a number of eight digits; all else in
+//! them is looked at like any text.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
+
+use crate::keyring::{ENCRYPTED, HASHED, Keyring};
 
 /// How every replacement starts.
 pub(crate) const START: &str = "[REDACTED:";
-/// Longest rest of a replacement, in bytes.
-const REST_BYTES_MAX: usize = 64;
+/// Most characters that a partial replacement keeps.
+const LAST_MAX: usize = 4;
+/// Most digits of the number of a replacement in a key.
+const NUMBER_DIGITS_MAX: usize = 8;
+/// Replacements of ours in a key are numbered from the greatest of those that stand there already, if it is below this;
+/// with as many members as a body can have, numbers keep their digits.
+const NUMBER_MAX: u64 = 50_000_000;
 
-/// The ids of the rules whose replacements are known.
+/// The ids of the rules whose replacements are known, and the keys that vouch for tokens.
 #[derive(Debug, Default)]
-pub(crate) struct Tokens(HashSet<Vec<u8>>);
+pub(crate) struct Tokens {
+    ids: HashSet<Vec<u8>>,
+    keys: Arc<Keyring>,
+}
 
 /// What stands in the place of a value.
 pub(crate) fn plain(rule: &str) -> String {
     format!("{START}{rule}]")
 }
 
-/// What stands in the place of a value in a key: numbered by the member's place.
-pub(crate) fn of_key(rule: &str, member: u64) -> String {
-    format!("{START}{rule}#{member}]")
+pub(crate) fn partial(rule: &str, last: &str) -> String {
+    format!("{START}{rule}:last:{last}]")
+}
+
+/// The same replacement in a key: numbered by the member's place.
+pub(crate) fn in_key(token: &str, member: u64) -> String {
+    format!("{}#{member}]", token.strip_suffix(']').unwrap_or(token))
+}
+
+/// How many places of a text begin like a replacement.
+pub(crate) fn look_alikes(text: &str) -> usize {
+    memchr::memmem::find_iter(text.as_bytes(), START.as_bytes()).count()
 }
 
 impl Tokens {
-    pub(crate) fn of(ids: impl Iterator<Item = String>) -> Tokens {
-        Tokens(ids.map(String::into_bytes).collect())
+    pub(crate) fn new(ids: impl Iterator<Item = String>, keys: Arc<Keyring>) -> Tokens {
+        Tokens { ids: ids.map(String::into_bytes).collect(), keys }
+    }
+
+    pub(crate) fn keys(&self) -> &Keyring {
+        &self.keys
     }
 
     /// The numbers of the replacements in a key.
@@ -33,8 +66,7 @@ impl Tokens {
             let token = key.get(at..self.end(key.as_bytes(), at)?)?;
             token.trim_end_matches(']').split_once('#')?.1.parse::<u64>().ok()
         };
-        // Numbers beyond are out of the reach of a document's members.
-        key.match_indices(START).filter_map(number).filter(|number| *number < u64::from(u32::MAX)).max()
+        key.match_indices(START).filter_map(number).filter(|number| *number < NUMBER_MAX).max()
     }
 
     /// Where the replacement that starts at `at` ends, if a replacement of ours is there.
@@ -43,12 +75,28 @@ impl Tokens {
         if !text.get(at..)?.starts_with(START.as_bytes()) {
             return None;
         }
-        let window = &text[start..text.len().min(start + REST_BYTES_MAX)];
-        let length = window.iter().position(|byte| *byte == b']')?;
-        let mut parts = window[..length].splitn(2, |byte| *byte == b'#');
-        let known = self.0.contains(parts.next()?);
-        let numbered = parts.next().is_none_or(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
-        (known && numbered).then_some(start + length + 1)
+        let length = text[start..].iter().position(|byte| !is_inner(*byte))?;
+        let end = start + length;
+        (text[end] == b']' && self.is_ours(&text[start..end])).then_some(end + 1)
+    }
+
+    fn is_ours(&self, inner: &[u8]) -> bool {
+        let mut halves = inner.splitn(2, |byte| *byte == b'#');
+        let token = halves.next().unwrap_or_default();
+        let numbered =
+            |digits: &[u8]| (1..=NUMBER_DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+        if !halves.next().is_none_or(numbered) {
+            return false;
+        }
+        let parts: Vec<&[u8]> = token.split(|byte| *byte == b':').take(5).collect();
+        self.ids.contains(parts[0])
+            && match parts[1..] {
+                [] => true,
+                [b"last", last] => (1..=LAST_MAX).contains(&last.len()) && last.iter().all(u8::is_ascii_alphanumeric),
+                [b"hmac", key, told] => self.keys.vouches(HASHED, parts[0], key, told),
+                [b"siv", key, told] => self.keys.vouches(ENCRYPTED, parts[0], key, told),
+                _ => false,
+            }
     }
 
     /// The replacements that stand in a text already.
@@ -58,21 +106,54 @@ impl Tokens {
     }
 }
 
+/// What may stand between the brackets.
+fn is_inner(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'#')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring::{KEY_BYTES, MaskingKey};
+
+    fn tokens() -> Tokens {
+        let keys = Keyring::new(vec![MaskingKey::new(&[1; KEY_BYTES])]);
+        Tokens::new(["email".to_owned(), "us_ssn".to_owned()].into_iter(), Arc::new(keys))
+    }
 
     #[test]
-    fn knows_its_own_replacements_and_no_others() {
-        let tokens = Tokens::of(["email".to_owned(), "us_ssn".to_owned()].into_iter());
-        for id in ["email", "us_ssn"] {
-            let (plain, keyed) = (plain(id), of_key(id, 12));
-            assert_eq!(tokens.end(plain.as_bytes(), 0), Some(plain.len()));
-            assert_eq!(tokens.end(keyed.as_bytes(), 0), Some(keyed.len()));
-        }
-        for foreign in ["[REDACTED:hunter2]", "[REDACTED:email", "[REDACTED:email#]", "[REDACTED:email#x1]"] {
-            assert_eq!(tokens.end(foreign.as_bytes(), 0), None, "{foreign}");
+    fn knows_its_own_replacements() {
+        let tokens = tokens();
+        let keyed = [tokens.keys.hmac("", "email", b"x"), tokens.keys.tokenize("north", "us_ssn", b"078-05-1120")];
+        let keyed = keyed.map(|token| token.expect("there is a key"));
+        for token in [plain("email"), plain("us_ssn"), partial("email", "org")].iter().chain(&keyed) {
+            for token in [token.clone(), in_key(token, 12)] {
+                assert_eq!(tokens.end(token.as_bytes(), 0), Some(token.len()), "{token}");
+            }
         }
         assert_eq!(tokens.numbers_in("[REDACTED:email#4] [REDACTED:email#7] [REDACTED:x#9]"), Some(7));
+    }
+
+    #[test]
+    fn what_only_looks_like_one_is_none() {
+        let foreign = Keyring::new(vec![MaskingKey::new(&[2; KEY_BYTES])]).hmac("", "email", b"x").expect("a key");
+        let tokens = tokens();
+        let moved = tokens.keys.hmac("", "email", b"x").expect("a key").replace("email", "us_ssn");
+        for token in [
+            "[REDACTED:hunter2]",
+            "[REDACTED:email",
+            "[REDACTED:email#]",
+            "[REDACTED:email#x1]",
+            "[REDACTED:email#411111111]",
+            "[REDACTED:email:last:]",
+            "[REDACTED:email:last:41111]",
+            "[REDACTED:email:last:4111:1111]",
+            "[REDACTED:email:hmac:abcdefgh:4111111111111111]",
+            &foreign,
+            &moved,
+        ] {
+            assert_eq!(tokens.end(token.as_bytes(), 0), None, "{token}");
+        }
+        assert_eq!(look_alikes("[REDACTED:email] [REDACTED:x"), 2);
     }
 }

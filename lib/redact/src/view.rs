@@ -77,6 +77,11 @@ fn of_canonical<'a>(
     Ok(Views { first: View { bytes, breaks }, others })
 }
 
+/// The bytes of a value as it would be written plainly: without escapes, look-alikes and what is not seen.
+pub(crate) fn canonical(text: &str) -> Vec<u8> {
+    canonical::form(text).0
+}
+
 /// The text as it stands, where escapes may be none; nothing when that is what the first view shows.
 pub(crate) fn as_written(text: &str) -> Option<View<'_>> {
     memchr(b'\\', text.as_bytes())?;

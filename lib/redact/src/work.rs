@@ -30,15 +30,17 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         mask::{Mask, Scanner},
-        rules::Rules,
+        rules::{RuleSet, Rules},
     };
 
     /// What masking costs where nothing stops it.
     fn cost(rules: &Rules, text: &str) -> usize {
-        let mut mask = Mask::new(rules, Scanner::Fast, Work::unbounded());
+        let mut mask = Mask::new(rules, Scanner::Fast, "", Work::unbounded());
         let _ = mask.message("body", text);
         usize::MAX - mask.into_work().left
     }
@@ -84,7 +86,7 @@ mod tests {
             ("{\"a\":", ""),
             ("AAAAAAAAAAAAAAAA\n", ""),
         ];
-        let rules = Rules::load(&[], &[]).expect("the built-in rules are whole");
+        let rules = Rules::load(&RuleSet::default(), Arc::default()).expect("the built-in rules are whole");
         for (shape, tail) in shapes {
             let of = |bytes: usize| cost(&rules, &(shape.repeat(bytes / shape.len()) + tail));
             check(shape, of(8_000), of(64_000));

@@ -194,3 +194,16 @@ fn paths_types_and_paragraphs_were_masked() {
     }
     becomes("token: Abcdefghijklmnopqrstuvwxyz", "token: [REDACTED:token]");
 }
+
+#[test]
+fn what_stood_behind_an_escaped_backslash_of_a_keyed_value_was_left() {
+    becomes(
+        r#"{"t":"say \"x\" password=C:\\new\\table and go on"}"#,
+        r#"{"t":"say \"x\" password=[REDACTED:password] and go on"}"#,
+    );
+    becomes(r#"{"t":"password=C:\\new"}"#, r#"{"t":"password=[REDACTED:password]"}"#);
+    becomes(
+        r#"{"t":"{\"a\":\"b\",\"cmd\":\"net use password=C:\\\\new\"}"}"#,
+        r#"{"t":"{\"a\":\"b\",\"cmd\":\"net use password=[REDACTED:password]\"}"}"#,
+    );
+}

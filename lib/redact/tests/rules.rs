@@ -1,13 +1,18 @@
 //! Loading rules: every fault is named at once, and nothing is masked by a set that has one.
 
-use hansard_redact::{Redactor, RuleFile};
+use hansard_redact::{Action, Faults, Keyring, Redactor, RuleFile, RuleSet};
 
 fn faults(text: &str) -> Vec<String> {
     let file = RuleFile { name: "mine.toml".into(), text: text.into() };
-    match Redactor::load(&["keyed".to_owned()], &[file]) {
+    match load(&["keyed".to_owned()], &[file]) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.all().to_vec(),
     }
+}
+
+fn load(packs: &[String], files: &[RuleFile]) -> Result<Redactor, Faults> {
+    let set = RuleSet { packs: packs.to_vec(), files: files.to_vec(), ..RuleSet::default() };
+    Redactor::load(&set, Keyring::default())
 }
 
 fn check(text: &str, expected: &[&str]) {
@@ -20,7 +25,7 @@ fn check(text: &str, expected: &[&str]) {
 
 #[test]
 fn the_built_in_rules_are_whole() {
-    assert_eq!(Redactor::load(&packs(), &[]).err().map(|faults| faults.to_string()), None);
+    assert_eq!(load(&packs(), &[]).err().map(|faults| faults.to_string()), None);
     assert!(Redactor::built_in().rule_count() > 150, "{}", Redactor::built_in().rule_count());
 }
 
@@ -87,7 +92,7 @@ fn rules_of_ones_own_mask_and_are_named() {
     let text = "[[rule]]\nid = \"badge\"\nliterals = [\"BDG-\"]\npattern = 'BDG-[0-9]{6}'\nallow = ['BDG-000000']\n\
                 [[rule]]\nid = \"employee\"\nnames = [\"*employee_number\"]";
     let file = RuleFile { name: "mine.toml".into(), text: text.into() };
-    let redactor = Redactor::load(&["keyed".to_owned()], &[file]).expect("the rules are whole");
+    let redactor = load(&["keyed".to_owned()], &[file]).expect("the rules are whole");
     let body = r#"{"note":"BDG-123456, BDG-000000","employeeNumber":"x17"}"#;
     let masked = redactor.redact("body", body.as_bytes()).expect("it can be masked");
     assert_eq!(masked.text, r#"{"note":"[REDACTED:badge], BDG-000000","employeeNumber":"[REDACTED:employee]"}"#);
@@ -96,6 +101,30 @@ fn rules_of_ones_own_mask_and_are_named() {
 
 #[test]
 fn unknown_packs_are_faults() {
-    let faults = Redactor::load(&["secret".to_owned()], &[]).expect_err("there is no such pack");
+    let faults = load(&["secret".to_owned()], &[]).expect_err("there is no such pack");
     assert!(faults.to_string().contains("unknown pack secret: there are secrets, keyed"), "{faults}");
+}
+
+#[test]
+fn actions_that_cannot_be_are_faults() {
+    let refused = |actions: &[(&str, Action)], says: &str| {
+        let actions = actions.iter().map(|(what, action)| ((*what).to_owned(), *action)).collect();
+        let set = RuleSet { actions, ..RuleSet::default() };
+        let faults = Redactor::load(&set, Keyring::default()).expect_err(says).to_string();
+        assert!(faults.contains(says), "{says:?} is not in {faults}");
+    };
+    refused(&[("emial", Action::Hmac)], "there is no rule emial");
+    refused(&[("password", Action::Partial)], "partial is not for secrets");
+    refused(&[("email", Action::Hmac)], "needs a key of masking");
+    let all = [("secret", Action::Flag), ("pii", Action::Flag), ("custom", Action::Flag)];
+    refused(&all, "this would mask nothing");
+    let twice = |first: &str, second: &str| {
+        format!(
+            "[[rule]]\nid = \"x\"\nnames = [\"badge\"]\naction = \"{first}\"\n\
+             [[rule]]\nid = \"x\"\nnames = [\"pass_card\"]\naction = \"{second}\""
+        )
+    };
+    check(&twice("redact", "redact"), &[]);
+    check(&twice("redact", "flag"), &["another action"]);
+    check(&twice("redact", "burn"), &["burn"]);
 }

@@ -1,9 +1,10 @@
 //! The masker on the real log: what becomes of each kind of frame, what is withheld, and that a restart at any moment
 //! loses nothing and doubles nothing.
 
+mod quarantine;
 mod world;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bus::fault::Fault;
 use bytes::Bytes;
@@ -297,4 +298,40 @@ async fn a_withheld_stream_is_quarantined_in_whole() {
     assert_eq!(world.wait(1).await[0].redaction_status, RedactionStatus::Withheld);
     assert_eq!(world.quarantine().await.len(), 3);
     running.stop().await;
+}
+
+/// While sets of rules change, each record is masked with one of them, and names that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_names_the_rules_that_masked_it() {
+    const MESSAGES: u128 = 200;
+    let world = World::new().await;
+    let of = |action| {
+        let (packs, actions) = (vec!["pii".to_owned()], [("email".to_owned(), action)].into());
+        let set = redact::RuleSet { packs, actions, ..redact::RuleSet::default() };
+        Arc::new(redact::Redactor::load(&set, redact::Keyring::default()).expect("the set is whole"))
+    };
+    let sets = [of(redact::Action::Redact), of(redact::Action::Partial)];
+    world.rules.send_replace(sets[0].clone());
+    let running = world.start();
+    let body = br#"{"a":"jane@example.org","b":"jane@example.org"}"#;
+    world.send(frame(0, FrameKind::Request, body)).await;
+    world.wait(1).await;
+    for number in 1..MESSAGES {
+        world.send(frame(number, FrameKind::Request, body)).await;
+        world.rules.send_replace(sets[usize::from(number % 2 == 0)].clone());
+    }
+    world.rules.send_replace(sets[1].clone());
+    world.send(frame(MESSAGES, FrameKind::Request, body)).await;
+    let records = world.wait(usize::try_from(MESSAGES).expect("few") + 1).await;
+    running.stop().await;
+    let mut named = [0, 0];
+    for record in &records {
+        let set =
+            sets.iter().position(|set| record.ruleset_id.as_deref() == Some(set.ruleset_id())).expect("a known set");
+        named[set] += 1;
+        let word = ["[REDACTED:email]", "[REDACTED:email:last:org]"][set];
+        let expected = format!(r#"{{"a":"{word}","b":"{word}"}}"#);
+        assert_eq!(record.body.as_deref(), Some(expected.as_str()));
+    }
+    assert!(named.iter().all(|count| *count > 0), "{named:?}");
 }

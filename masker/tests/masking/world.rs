@@ -16,7 +16,10 @@ use bus::{
 };
 use bytes::Bytes;
 use envelope::{Opener, PrivateKey, Rotation, Sealer};
-use hansard_masker as masker;
+use hansard_masker::{
+    self as masker,
+    quarantine::{Quarantined, Released, Stuck},
+};
 use schemas::{
     ApprovalEvent, Context, Direction, Ending, ExchangeId, Frame, FrameKind, Outcome, Principal, Record, Stamp,
     Timestamp,
@@ -39,6 +42,8 @@ pub(crate) struct World {
     key: String,
     next_seq: AtomicU64,
     ready: watch::Sender<Option<String>>,
+    /// The rules in force.
+    pub(crate) rules: watch::Sender<Arc<redact::Redactor>>,
     _folder: tempfile::TempDir,
 }
 
@@ -65,24 +70,42 @@ impl World {
             key: key.to_text().to_string(),
             next_seq: AtomicU64::new(0),
             ready: watch::Sender::new(Some("not begun".to_owned())),
+            rules: watch::Sender::new(Arc::new(redact::Redactor::built_in())),
             _folder: folder,
         }
     }
 
     pub(crate) fn start(&self) -> Running {
         self.ready.send_replace(Some("not begun".to_owned()));
-        let now_us = self.now_us.clone();
-        let deps = masker::Deps {
-            bus: self.faulty.clone(),
-            opener: Arc::new(Opener::new(vec![PrivateKey::from_text(&self.key).expect("a key")])),
-            redactor: tokio::sync::watch::channel(Arc::new(redact::Redactor::built_in())).1,
-            identity_key: [7; 32],
-            clock: Arc::new(move || Timestamp(now_us.load(Ordering::Relaxed))),
-            ready: self.ready.clone(),
-        };
+        let deps = self.deps(&[]);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(masker::run(masker::Config::default(), deps, shutdown.clone()));
         Running { shutdown, task }
+    }
+
+    /// Masks again what is in quarantine, with the keys of other worlds too.
+    pub(crate) async fn reprocess(&self, others: &[&World]) -> Result<Released, Stuck> {
+        masker::quarantine::reprocess(&masker::Config::default(), self.deps(others)).await
+    }
+
+    pub(crate) async fn waiting(&self) -> Vec<Quarantined> {
+        masker::quarantine::list(&*self.faulty).await.expect("it can be listed")
+    }
+
+    fn deps(&self, others: &[&World]) -> masker::Deps {
+        let now_us = self.now_us.clone();
+        let keys = std::iter::once(self).chain(others.iter().copied());
+        let keys = keys.map(|world| PrivateKey::from_text(&world.key).expect("a key")).collect();
+        masker::Deps {
+            bus: self.faulty.clone(),
+            opener: Arc::new(Opener::new(keys)),
+            redactor: self.rules.subscribe(),
+            shadow: tokio::sync::watch::channel(None).1,
+            tenants: std::collections::HashMap::new(),
+            identity_key: [7; 32],
+            clock: Arc::new(move || Timestamp(now_us.load(Ordering::Relaxed))),
+            ready: self.ready.clone(),
+        }
     }
 
     /// A masker that has joined its group. Who is killed before that has done nothing yet.
@@ -141,6 +164,11 @@ impl World {
 
     pub(crate) async fn quarantine(&self) -> Vec<Stored> {
         self.messages(topic::QUARANTINE).await
+    }
+
+    /// Puts on its log what another world has sealed.
+    pub(crate) async fn send_from(&self, other: &World, frame: Frame) {
+        self.publish(other.sealed(frame)).await;
     }
 
     /// The records, once there are `count` of them, no two of one id.

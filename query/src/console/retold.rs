@@ -71,7 +71,7 @@ fn told(record: &Record, links: bool) -> Markup {
 fn masked(record: &Record) -> Markup {
     match record.redaction_status {
         RedactionStatus::Clean => html! {},
-        RedactionStatus::Masked => html! {
+        RedactionStatus::Masked | RedactionStatus::Released => html! {
             p.quiet.note {
                 "Masked: "
                 @for (place, redaction) in record.redactions.iter().take(PLACES_MAX).enumerate() {

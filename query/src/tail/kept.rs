@@ -43,6 +43,12 @@ impl Kept {
         self.lost = self.lost.filter(|(_, end)| *end > from);
     }
 
+    /// Forgets what was decoded, and that it was.
+    pub(super) fn let_go(&mut self) {
+        self.next = self.lost.map_or(0, |(_, end)| end);
+        self.pieces = Vec::new();
+    }
+
     /// Appends a piece. Small ones are joined as a binary counter carries, so that many small reads cost little.
     pub(super) fn take(&mut self, mut piece: Piece) -> Result<(), Error> {
         metrics::counter!("hansard_query_unreadable_records_total").increment(piece.unreadable);

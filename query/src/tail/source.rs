@@ -1,6 +1,6 @@
 //! Reads messages of the log and decodes them.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
 use bus::{Partition, Reader, Stored};
@@ -45,14 +45,14 @@ impl Source {
         self.reader.partitions(topic::RECORDS).await.map_err(Error::Tail)
     }
 
-    pub(crate) async fn end(&self, at: &Partition) -> Result<u64, Error> {
-        Ok(self.reader.bounds(at).await.map_err(Error::Tail)?.end)
+    pub(crate) async fn bounds(&self, at: &Partition) -> Result<Range<u64>, Error> {
+        self.reader.bounds(at).await.map_err(Error::Tail)
     }
 
     /// The messages from `from` on. The bounds are looked at after the messages: what is there then was there before.
     pub(crate) async fn read(&self, at: &Partition, from: u64) -> Result<Read, Error> {
         let messages = self.reader.read(at, from, READ_BYTES_MAX, Duration::ZERO).await.map_err(Error::Tail)?;
-        let start = self.reader.bounds(at).await.map_err(Error::Tail)?.start;
+        let start = self.bounds(at).await?.start;
         if start > from {
             return Ok(Read::Gone { start });
         }

@@ -1,10 +1,25 @@
 -- One row per call: its request, or the refusal that stands in its place, beside how it ended.
 -- The two are joined, not grouped, so that a condition on the request's columns still chooses files.
-with opening as (
-    select * from records where kind = 'request' and direction = 'to_upstream'
+-- What was withheld and has been released from the quarantine stands here once, as it was released.
+with released as (
+    select exchange_id, kind, emitter_id, emitter_epoch, emitter_seq from records where redaction_status = 'released'
+),
+current as (
+    select records.*
+    from records
+    left anti join released
+        on records.exchange_id = released.exchange_id and records.kind = released.kind
+        and records.redaction_status = 'withheld'
+        and (records.emitter_id is null or (
+            records.emitter_id = released.emitter_id and records.emitter_epoch = released.emitter_epoch
+            and records.emitter_seq = released.emitter_seq
+        ))
+),
+opening as (
+    select * from current where kind = 'request' and direction = 'to_upstream'
     union all
     select refusal.*
-    from records refusal
+    from current refusal
     left anti join (select exchange_id from records where kind = 'request' and direction = 'to_upstream') request
         on refusal.exchange_id = request.exchange_id
     where refusal.kind = 'refusal' and refusal.protocol is distinct from 'hansard'
@@ -25,7 +40,7 @@ ending as (
         last_value(case when kind = 'response' then body end order by occurred_at, emitter_seq) as body,
         sum(case when kind = 'response' then cardinality(redactions) else 0 end) as redactions,
         max(redaction_status) as redaction_status
-    from records
+    from current
     where (kind = 'response' and direction = 'to_caller') or kind = 'refusal'
     group by exchange_id
 )
@@ -62,7 +77,7 @@ select
     ending.body as response_body,
     cast(cardinality(opening.redactions) as bigint) as request_redactions,
     cast(coalesce(ending.redactions, 0) as bigint) as response_redactions,
-    -- Alphabetical order is the order of severity: clean, masked, withheld.
+    -- Alphabetical order is the order of severity: clean, masked, released, withheld.
     greatest(opening.redaction_status, ending.redaction_status) as redaction_status,
     opening.trace_id
 from opening

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bus::{Bus, Message, Offset, Partition, Producer, Reader, Stored, Topic, Unrecorded, embedded};
 use bytes::Bytes;
 use envelope::{Opener, PrivateKey, Rotation, Sealer};
-use hansard_query::{Answer, Asker, Config, Deps, Error, Trail};
+use hansard_query::{Answer, Asker, Config, Deps, EVERYBODY, Error, Trail};
 use object_store::{ObjectStoreExt, PutPayload, path::Path};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use recorder::Recorder;
@@ -40,6 +40,8 @@ pub(crate) struct Ground {
     pub(crate) clock: Clock,
     /// First kept offset of each partition of the records, as query sees the log.
     pub(crate) floors: Arc<[AtomicU64; PARTITIONS as usize]>,
+    /// How often query has read messages.
+    pub(crate) reads: Arc<AtomicU64>,
     opener: Opener,
     entries: AtomicU64,
     next: [AtomicU64; PARTITIONS as usize],
@@ -51,7 +53,13 @@ impl Ground {
         Ground::with(Config::default()).await
     }
 
+    /// Everybody may read, unless the configuration names who may.
     pub(crate) async fn with(config: Config) -> Ground {
+        let named = !config.readers.is_empty();
+        Ground::exactly(if named { config } else { Config { readers: vec![EVERYBODY.to_owned()], ..config } }).await
+    }
+
+    pub(crate) async fn exactly(config: Config) -> Ground {
         let directory = tempfile::tempdir().expect("a directory");
         let clock_us = Arc::new(|| MORNING);
         let path = directory.path().join("log.sqlite");
@@ -66,9 +74,11 @@ impl Ground {
         let store = Arc::new(Watched::default());
         let (ready, unready) = watch::channel(Some("starting".to_owned()));
         let floors = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-        let reader = Arc::new(Forgetful { inner: log.reader(), floors: Arc::clone(&floors) });
+        let reads = Arc::new(AtomicU64::new(0));
+        let (kept, counted) = (Arc::clone(&floors), Arc::clone(&reads));
+        let reader = Arc::new(Forgetful { inner: log.reader(), floors: kept, reads: counted });
         let deps = Deps { reader, store: store.clone(), recorder, clock: Arc::clone(&clock), ready };
-        let trail = Trail::open(config, deps).await.expect("a trail");
+        let trail = Trail::open(config, deps).await;
         let opener = Opener::new(vec![key]);
         Ground {
             log,
@@ -78,6 +88,7 @@ impl Ground {
             unrecorded,
             clock,
             floors,
+            reads,
             opener,
             entries: AtomicU64::new(0),
             next: Default::default(),
@@ -244,6 +255,7 @@ impl Producer for Switch {
 struct Forgetful {
     inner: Arc<dyn Reader>,
     floors: Arc<[AtomicU64; PARTITIONS as usize]>,
+    reads: Arc<AtomicU64>,
 }
 
 impl Forgetful {
@@ -264,6 +276,7 @@ impl Reader for Forgetful {
     }
 
     async fn read(&self, at: &Partition, from: u64, bytes: usize, wait: Duration) -> Result<Vec<Stored>, bus::Error> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.read(at, from.max(self.floor(at)), bytes, wait).await
     }
 }

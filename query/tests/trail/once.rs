@@ -1,15 +1,19 @@
 //! A row is there exactly once, whether it is in a file, in the log, or on its way.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use hansard_query::Config;
 use schemas::RecordKind;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{
     ground::{Ground, PARTITIONS},
     rows::{record, request, response},
 };
+
+/// How long a look at the log may be awaited.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const COUNT: &str = "select count(*) as rows, count(distinct exchange_id) as exchanges from records";
 
@@ -103,6 +107,19 @@ async fn what_left_the_log_unarchived_is_told() {
     check_count(&ground, 34).await;
     let told = ground.trail.ready().await.expect("a complaint");
     assert!(told.contains("offsets 0..3") && told.contains("before they were archived"), "{told}");
+}
+
+#[tokio::test]
+async fn while_nobody_asks_the_tail_is_watched_and_not_read() {
+    let mut ground = Ground::with(Config { follow_seconds: 1, ..Config::default() }).await;
+    ground.publish(&(0..40).map(request).collect::<Vec<_>>()).await;
+    ground.floors[0].store(3, Ordering::SeqCst);
+    let lost = ground.unready.wait_for(Option::is_some);
+    let told = timeout(PATIENCE, lost).await.expect("in time").expect("a complaint").clone().unwrap_or_default();
+    assert!(told.contains("offsets 0..3 of partition 0"), "{told}");
+    assert_eq!(ground.reads.load(Ordering::SeqCst), 0);
+    check_count(&ground, 37).await;
+    assert_ne!(ground.reads.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use hansard_query::{Config, Error};
+use hansard_query::{Asker, Config, Error};
 use schemas::{FrameKind, Outcome};
 
 use super::{
@@ -63,6 +63,15 @@ async fn only_readers_read_where_readers_are_named() {
     let last = ground.frames().await.pop().expect("a frame");
     assert_eq!(last.ending.expect("an ending").outcome, Outcome::Forbidden);
     ground.trail.sql(&asker("ben", &["auditors"]), "select 1").await.expect("an answer");
+}
+
+#[tokio::test]
+async fn where_no_readers_are_named_nobody_reads_but_who_is_at_the_machine() {
+    let ground = Ground::exactly(Config::default()).await;
+    let refused = ground.trail.sql(&asker("ada", &["auditors", "*"]), "select 1").await.expect_err("no answer");
+    assert!(matches!(refused, Error::Forbidden), "{refused}");
+    let at_the_machine = Asker { auth_method: "local".to_owned(), ..asker("ada", &[]) };
+    ground.trail.sql(&at_the_machine, "select 1").await.expect("an answer");
 }
 
 #[tokio::test]

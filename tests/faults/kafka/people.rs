@@ -25,6 +25,11 @@ struct Person {
 }
 
 pub(super) async fn at_work(site: &mut Site, round: usize) {
+    at_work_after(site, round, |_| ()).await;
+}
+
+/// `fault` happens when all are ready, and before anybody is asked for anything.
+pub(super) async fn at_work_after(site: &mut Site, round: usize, fault: impl FnOnce(&Site)) {
     let (approver, query) = (site.role("approver"), site.role("query"));
     let at = |console: Option<SocketAddr>| Person {
         console: console.expect("it has pages"),
@@ -34,6 +39,7 @@ pub(super) async fn at_work(site: &mut Site, round: usize) {
     approver.await_ready().await;
     query.await_ready().await;
     let door = site.open_doors(false).await.remove(0);
+    fault(site);
 
     let held = tokio::spawn(async move { call_at_once(&door, vec![Call::deploy(format!("held{round}"))]).await });
     let waiting = voter

@@ -25,7 +25,7 @@ use super::super::{
     verdict::{self, Known},
 };
 use crate::program::{connection, hansard, output};
-use role::Role;
+pub(crate) use role::Role;
 
 mod role;
 
@@ -52,6 +52,8 @@ pub(crate) struct Site {
     pub(crate) archivers: Vec<Role>,
     folder: TempDir,
     frames: std::sync::Arc<dyn Reader>,
+    /// Frames that went with their topic.
+    gone: Frames,
     token: String,
     roles: usize,
 }
@@ -77,6 +79,7 @@ impl Site {
             archivers: Vec::new(),
             folder,
             frames,
+            gone: Frames::new(),
             token: token.trim().to_owned(),
             roles: 0,
         };
@@ -145,8 +148,9 @@ impl Site {
     pub(crate) async fn archived(&self, what: &str) -> Vec<Record> {
         let until = Instant::now() + SETTLED_WITHIN;
         let folder = self.folder.path().join("archive");
-        let frames = sealed::of(&*self.frames).await;
-        let all: u64 = frames.values().sum();
+        let mut frames = sealed::of(&*self.frames).await;
+        frames.extend(self.gone.clone());
+        let all = frames.values().sum::<u64>();
         while archive::count(&folder) < all {
             if Instant::now() > until {
                 let (count, lag, logs) = (archive::count(&folder), self.lag().await, self.logs());
@@ -157,6 +161,13 @@ impl Site {
         let rows = archive::read(&folder);
         self.check_frames(what, &frames, &rows);
         rows
+    }
+
+    /// All of the frames are rows by now, and go with their topic.
+    pub(crate) async fn replace_frames(&mut self, replace: impl FnOnce(&Site)) {
+        self.gone.extend(sealed::of(&*self.frames).await);
+        replace(self);
+        self.frames = administrator(&self.cluster).await;
     }
 
     /// How many rows the archive has now.

@@ -17,6 +17,8 @@ pub(super) enum End {
     TooLong,
     /// It sends the caller to where the gate does not lead.
     Astray,
+    /// Something in it cannot be masked, on a connection that masks.
+    Unfit,
 }
 
 impl End {
@@ -28,11 +30,16 @@ impl End {
             End::CallerLeft => Outcome::Cancelled,
             End::TooLong => Outcome::TooLarge,
             End::Astray => Outcome::Garbage,
+            End::Unfit => Outcome::Blocked,
         }
     }
 
     fn code(self) -> i64 {
-        if self == End::Silent { code::TIMEOUT } else { code::GARBAGE }
+        match self {
+            End::Silent => code::TIMEOUT,
+            End::Unfit => code::BLOCKED,
+            _ => code::GARBAGE,
+        }
     }
 
     fn explanation(self) -> &'static str {
@@ -44,6 +51,9 @@ impl End {
             End::Closing => "the gateway is shutting down",
             End::Astray => {
                 "the upstream's endpoint is not below the connection's URL: set `upstream` to what both have in common"
+            }
+            End::Unfit => {
+                "the answer holds something that cannot be masked safely, so the rest is withheld; ask for less"
             }
             End::TooLong => "the upstream sent an event that is longer than allowed; the upstream is at fault",
         }

@@ -16,7 +16,7 @@ use crate::Error;
 
 /// "Hans", so that a database of something else is told from a log.
 const APPLICATION_ID: i32 = 0x4861_6e73;
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 /// How long one process waits while another one writes.
 const BUSY_SECONDS_MAX: u64 = 5;
 /// Files up to this size are read in whole after an unclean stop; of larger ones only the tables of state.
@@ -32,8 +32,12 @@ const PAGE_BYTES: u32 = 8192;
 /// Statements of one connection that stay prepared: some for each partition.
 const STATEMENTS_MAX: usize = 256;
 
+/// Pages that a reader keeps, in KiB: those of the tree above what it reads, which it reads once.
+const READER_CACHE_KIB: i32 = 256;
+
 const SCHEMA_1: &str = include_str!("schema_1.sql");
 const SCHEMA_2: &str = include_str!("schema_2.sql");
+const SCHEMA_3: &str = include_str!("schema_3.sql");
 
 /// An open log file.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path, OpenFlags::empty())?;
     connection.pragma_update(None, "query_only", true)?;
+    // Negative: in KiB.
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     Ok(connection)
 }
 
@@ -159,6 +165,7 @@ fn make(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(SCHEMA_1)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         to_version_2(&transaction)?;
+        to_version_3(&transaction)?;
     }
     transaction.commit()
 }
@@ -174,7 +181,10 @@ fn upgrade(connection: &mut Connection, alone: bool) -> rusqlite::Result<()> {
     }
     info!(to = VERSION, "the log is of an older version: upgrading it");
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    to_version_2(&transaction)?;
+    if version(&transaction)? < 2 {
+        to_version_2(&transaction)?;
+    }
+    to_version_3(&transaction)?;
     transaction.commit()
 }
 
@@ -193,6 +203,11 @@ fn to_version_2(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.execute_batch(SCHEMA_2)?;
     connection.pragma_update(None, "user_version", 2)
+}
+
+fn to_version_3(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(SCHEMA_3)?;
+    connection.pragma_update(None, "user_version", 3)
 }
 
 fn partitions(connection: &Connection) -> rusqlite::Result<Vec<PartitionId>> {

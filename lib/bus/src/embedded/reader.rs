@@ -67,6 +67,11 @@ pub(super) fn bounds(connection: &Connection, id: PartitionId) -> rusqlite::Resu
         .query_row([id.0], |row| Ok(row.get::<_, i64>(0)? as u64..row.get::<_, i64>(1)? as u64))
 }
 
+/// What tells this log from any other.
+pub(super) fn identity(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("SELECT id FROM identity", [], |row| row.get(0))
+}
+
 /// Messages from `from` on: at least one, if there is one, and then as many as fit.
 pub(super) fn messages(
     connection: &Connection,

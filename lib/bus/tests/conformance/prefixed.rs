@@ -60,6 +60,10 @@ impl Producer for Prefixed<Arc<dyn Producer>> {
 
 #[async_trait]
 impl Reader for Prefixed<Arc<dyn Reader>> {
+    async fn identity(&self, topic: &str) -> Result<Option<String>, Error> {
+        self.inner.identity(&self.name(topic)).await
+    }
+
     async fn partitions(&self, topic: &str) -> Result<u32, Error> {
         self.inner.partitions(&self.name(topic)).await
     }

@@ -10,6 +10,7 @@ use crate::{
 pub(crate) fn cases() -> Vec<(&'static str, Case)> {
     vec![
         ("bounds follow what is written", |place| Box::pin(bounds_follow(place))),
+        ("a topic is told from every other", |place| Box::pin(has_an_identity(place))),
         ("a read keeps its limit but gives at least one", |place| Box::pin(keeps_limits(place))),
         ("a read from the end waits and comes back empty", |place| Box::pin(comes_back_empty(place))),
         ("a waiting reader is woken by a send", |place| Box::pin(is_woken(place))),
@@ -26,6 +27,14 @@ async fn bounds_follow(place: Arc<dyn Place>) {
     let last = send(&*bus, OUT, "k", "v").await.offset;
     let bounds = reader.bounds(&at(OUT, 0)).await.expect("bounds");
     assert!(bounds.start == 0 && bounds.end > last, "{bounds:?}");
+}
+
+async fn has_an_identity(place: Arc<dyn Place>) {
+    let (one, other) = (place.open().await, place.open().await);
+    let of = async |bus: &dyn bus::Bus, topic| bus.reader().identity(topic).await.expect("an answer").expect("known");
+    assert_eq!(of(&*one, IN).await, of(&*other, IN).await, "everybody says the same of one topic");
+    assert_ne!(of(&*one, IN).await, of(&*one, OUT).await);
+    assert!(one.reader().identity("no-such-topic").await.is_err());
 }
 
 async fn keeps_limits(place: Arc<dyn Place>) {

@@ -244,7 +244,9 @@ fn a_tool_s_digest_is_of_its_exact_definition() {
 fn trace_parents_are_read_strictly() {
     let (trace_id, span_id) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
     let good = format!("00-{trace_id}-{span_id}-01");
-    assert_eq!(trace(&good), Some((trace_id.into(), span_id.into())));
+    let parent = |sampled| TraceParent { trace_id: trace_id.into(), span_id: span_id.into(), sampled };
+    assert_eq!(trace(&good), Some(parent(true)));
+    assert_eq!(trace(&good.replace("-01", "-02")), Some(parent(false)));
     assert!(trace(&format!("01-{trace_id}-{span_id}-01-more")).is_some());
     for bad in [
         String::new(),

@@ -1,7 +1,16 @@
 //! W3C trace context, read strictly: a malformed one is none.
 
-/// Trace id and parent span id of a `traceparent`, lower-case hex.
-pub fn trace(traceparent: &str) -> Option<(String, String)> {
+/// What a `traceparent` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    /// Lower-case hex.
+    pub trace_id: String,
+    pub span_id: String,
+    /// Whether the caller keeps its spans.
+    pub sampled: bool,
+}
+
+pub fn trace(traceparent: &str) -> Option<TraceParent> {
     let mut parts = traceparent.split('-');
     let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     // Version 00 ends here; a later one may say more, and `ff` is forbidden.
@@ -14,7 +23,8 @@ pub fn trace(traceparent: &str) -> Option<(String, String)> {
         && is_hex(span_id, 16)
         && !is_zero(trace_id)
         && !is_zero(span_id);
-    valid.then(|| (trace_id.to_owned(), span_id.to_owned()))
+    let sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+    valid.then(|| TraceParent { trace_id: trace_id.to_owned(), span_id: span_id.to_owned(), sampled })
 }
 
 fn is_hex(text: &str, length: usize) -> bool {

@@ -42,7 +42,7 @@ impl Mask<'_> {
         self.encoded(&views.first, &mut marks)?;
         marks.names.sort_unstable();
         let tried = marks.trail.refused.is_empty() && !marks.trail.whole;
-        Ok(tried && are_known(&marks.names, first) && self.edits(masked, marks.hits).is_empty())
+        Ok(tried && are_known(&marks.names, first) && self.edits(masked, marks.hits).iter().all(Edit::is_flag))
     }
 
     /// Was everything that an edit may have changed looked at from near it?
@@ -86,8 +86,8 @@ fn replaced(edits: &[Edit]) -> Vec<Range<usize>> {
     let mut grown = 0_isize;
     let range = |edit: &Edit| {
         let start = edit.start.saturating_add_signed(grown);
-        grown += edit.replacement.len() as isize - (edit.end - edit.start) as isize;
-        start..start + edit.replacement.len()
+        grown += edit.length() as isize - (edit.end - edit.start) as isize;
+        start..start + edit.length()
     };
     edits.iter().map(range).collect()
 }
@@ -98,10 +98,10 @@ fn are_known(names: &[usize], first: &Looked) -> bool {
     names.iter().all(|name| {
         while let Some(edit) = first.edits.get(next) {
             let start = edit.start.saturating_add_signed(grown);
-            if start + edit.replacement.len() > *name {
+            if start + edit.length() > *name {
                 break;
             }
-            grown += edit.replacement.len() as isize - (edit.end - edit.start) as isize;
+            grown += edit.length() as isize - (edit.end - edit.start) as isize;
             next += 1;
         }
         first.marks.names.binary_search(&name.saturating_add_signed(-grown)).is_ok()
@@ -117,7 +117,7 @@ mod tests {
 
     /// Looking near the edits gives what looking at everything gives.
     fn check(text: &str) -> Result<(), TestCaseError> {
-        let mask = || Mask::new(&BUILT_IN, Scanner::Fast, Work::unbounded());
+        let mask = || Mask::new(&BUILT_IN, Scanner::Fast, "", Work::unbounded());
         let mut whole = mask();
         whole.unsettle();
         prop_assert_eq!(mask().message("body", text), whole.message("body", text), "{}", text);
@@ -194,7 +194,7 @@ mod tests {
         for secret in secrets {
             let nested = serde_json::json!({ "items": [{ "id": 7, "body": format!("{prose}{secret}; {prose}") }] });
             let text = serde_json::json!({ "content": [{ "type": "text", "text": nested.to_string() }] }).to_string();
-            let mut mask = Mask::new(&BUILT_IN, Scanner::Fast, Work::unbounded());
+            let mut mask = Mask::new(&BUILT_IN, Scanner::Fast, "", Work::unbounded());
             let first = mask.of_message(&text).expect("it can be masked");
             let masked = crate::edit::apply(&text, &first.edits);
             assert_eq!(first.edits.len(), 1, "{secret}");

@@ -1,19 +1,22 @@
 //! Rules as the scanner uses them: what is tried, and by which anchor it is found. It refuses to choose: every rule
 //! that was read is compiled, or is a fault.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
 pub(crate) use super::pattern::Pattern;
 use super::{
-    RuleId,
-    source::{Rule, Value},
+    RuleId, RuleSet,
+    source::{Class, Rule, Value},
 };
 use crate::{
+    action::Action,
     bytes::ByteSet,
     detector::{self, Detector, Shape},
+    field::Fields,
     key::Names,
+    keyring::Keyring,
     scan::{
         anchors::{Anchor, Anchors},
         runs::Runs,
@@ -30,6 +33,8 @@ const WITHIN: usize = 48;
 pub(crate) struct Rules {
     pub(crate) id: String,
     ids: Vec<String>,
+    classes: Vec<Class>,
+    actions: Vec<Action>,
     pub(crate) finders: Vec<Finder>,
     /// How far before and behind its anchor a candidate is looked at, in bytes, unless its scan notes that it was farther.
     pub(crate) near: usize,
@@ -46,6 +51,7 @@ pub(crate) struct Rules {
     /// The rule of passwords in URLs, and what follows those only looks like an address.
     pub(crate) url_credential: Option<RuleId>,
     pub(crate) tokens: Tokens,
+    pub(crate) fields: Fields,
 }
 
 /// What an anchor in the text is for.
@@ -111,12 +117,35 @@ impl Rules {
         &self.ids[usize::from(rule.0)]
     }
 
+    pub(crate) fn class(&self, rule: RuleId) -> Class {
+        self.classes[usize::from(rule.0)]
+    }
+
+    pub(crate) fn action(&self, rule: RuleId) -> Action {
+        self.actions[usize::from(rule.0)]
+    }
+
+    pub(crate) fn id_of(&self, id: &str) -> Option<RuleId> {
+        let place = self.ids.iter().position(|known| known == id)?;
+        u16::try_from(place).ok().map(RuleId)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = RuleId> {
+        (0..self.ids.len()).filter_map(|place| u16::try_from(place).ok()).map(RuleId)
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.ids.len()
     }
 }
 
-pub(crate) fn compile(sources: &[Rule], stops: Vec<String>, id: String, faults: &mut Vec<String>) -> Rules {
+pub(crate) fn compile(
+    sources: &[Rule],
+    stops: Vec<String>,
+    id: String,
+    (set, keys): (&RuleSet, Arc<Keyring>),
+    faults: &mut Vec<String>,
+) -> Rules {
     let ids = identities(sources);
     let mut build = Build::default();
     for source in sources {
@@ -125,17 +154,22 @@ pub(crate) fn compile(sources: &[Rule], stops: Vec<String>, id: String, faults: 
             build.finder(source, rule, how, faults);
         }
         build.names(source, rule);
+        source.fields.iter().for_each(|path| build.fields.add(rule, path, false));
+        source.exclude_fields.iter().for_each(|path| build.fields.add(rule, path, true));
     }
     let mut named: Vec<_> = ids.into_iter().map(|(id, place)| (place, id)).collect();
     named.sort();
     let known = super::packs::PACKS.iter().flat_map(|(name, text)| super::source::read(name, text, &mut Vec::new()));
-    let tokens = Tokens::of(known.map(|rule| rule.id).chain(named.iter().map(|(_, id)| id.clone())));
+    let tokens = Tokens::new(known.map(|rule| rule.id).chain(named.iter().map(|(_, id)| id.clone())), keys);
+    let (classes, actions) = named.iter().map(|(_, id)| fate(id, sources, set)).unzip();
     let of_name = |anchor: &Anchor| (anchor.target == Target::Name).then(|| anchor.bytes.clone());
     Rules {
         id,
         name_anchors: build.literals.iter().filter_map(of_name).collect(),
         url_credential: named.iter().find(|(_, id)| id == "url_credential").map(|(place, _)| RuleId(*place)),
         ids: named.into_iter().map(|(_, id)| id).collect(),
+        classes,
+        actions,
         near: build.finders.iter().map(Finder::looks_back).fold(detector::REACH, usize::max),
         finders: build.finders,
         literals: Anchors::new(build.literals),
@@ -146,7 +180,18 @@ pub(crate) fn compile(sources: &[Rule], stops: Vec<String>, id: String, faults: 
         dot: build.dot,
         names: Names::new(build.entries, stops),
         tokens,
+        fields: build.fields,
     }
+}
+
+/// The class of a rule, and what happens to its finds: by the configuration, for the rule or for its class; else by the
+/// rule itself.
+fn fate(id: &str, sources: &[Rule], set: &RuleSet) -> (Class, Action) {
+    let class = sources.iter().find(|rule| rule.id == id).map_or(Class::default(), |rule| rule.class);
+    let own = sources.iter().filter(|rule| rule.id == id).find_map(|rule| rule.action);
+    let action = set.actions.get(id).copied().or(own).or_else(|| set.actions.get(class.as_str()).copied());
+    let action = action.unwrap_or_default();
+    (class, if set.keyless && action.is_keyed() { Action::Redact } else { action })
 }
 
 /// Rules of one id are one rule that is found in several ways; the first of them says how precedent it is.
@@ -182,6 +227,7 @@ struct Build {
     hyphen: Vec<usize>,
     dot: Vec<usize>,
     entries: Vec<crate::key::Entry>,
+    fields: Fields,
 }
 
 impl Build {

@@ -2,10 +2,18 @@
 //! to be content with the first fault.
 
 use super::{
-    Rules,
-    source::{Rule, Value},
+    Example, RuleSet, Rules,
+    source::{Class, Rule, Value},
 };
-use crate::{detector, key, token, validator::Validator, view::View, work::Work};
+use crate::{
+    action::Action,
+    detector, field, key,
+    mask::{Mask, Scanner},
+    token,
+    validator::Validator,
+    view::View,
+    work::Work,
+};
 
 /// Most rules of a set.
 const RULES_MAX: usize = 4096;
@@ -13,6 +21,40 @@ const RULES_MAX: usize = 4096;
 pub(crate) const ID_BYTES_MAX: usize = 40;
 
 pub(crate) fn check(rules: &[Rule], faults: &mut Vec<String>) {
+    check_each(rules, faults);
+    for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.action.is_some()) {
+        let differs =
+            |other: &&Rule| other.id == rule.id && other.action.is_some_and(|action| Some(action) != rule.action);
+        if let Some(other) = rules[..place].iter().find(differs) {
+            faults.push(rule.fault(format!("it has another action in {}: rules of one id have one", other.file)));
+        }
+    }
+}
+
+/// What the configuration says of actions.
+pub(crate) fn actions(set: &RuleSet, rules: &Rules, has_key: bool, faults: &mut Vec<String>) {
+    for (what, _) in set.actions.iter().filter(|(what, _)| rules.id_of(what).is_none() && Class::parse(what).is_none())
+    {
+        faults.push(format!("actions: there is no rule {what}, nor is it one of secret, pii and custom"));
+    }
+    for rule in rules.all() {
+        let (name, action) = (rules.name(rule), rules.action(rule));
+        if action == Action::Partial && rules.class(rule) == Class::Secret {
+            faults.push(format!("rule {name}: a part of a secret helps to guess the rest: partial is not for secrets"));
+        }
+        if action.is_keyed() && !has_key {
+            faults.push(format!(
+                "rule {name}: {} needs a key of masking, and there is none: make one with `hansard keys generate`",
+                action.as_str()
+            ));
+        }
+    }
+    if rules.all().all(|rule| rules.action(rule) == Action::Flag) {
+        faults.push("every rule only flags: this would mask nothing".to_owned());
+    }
+}
+
+fn check_each(rules: &[Rule], faults: &mut Vec<String>) {
     if rules.is_empty() {
         faults.push("there is no rule: this would mask nothing".to_owned());
     }
@@ -24,6 +66,8 @@ pub(crate) fn check(rules: &[Rule], faults: &mut Vec<String>) {
         anchor(rule, faults);
         names(rule, faults);
         validators(rule, faults);
+        let paths = rule.fields.iter().chain(&rule.exclude_fields);
+        faults.extend(paths.filter_map(|path| field::fault(path)).map(|fault| rule.fault(fault)));
     }
 }
 
@@ -38,8 +82,8 @@ fn identity(rule: &Rule, faults: &mut Vec<String>) {
 fn anchor(rule: &Rule, faults: &mut Vec<String>) {
     match (&rule.pattern, &rule.detector) {
         (Some(_), Some(_)) => faults.push(rule.fault("pattern and detector exclude each other")),
-        (None, None) if rule.names.is_empty() => {
-            faults.push(rule.fault("it finds nothing: give a pattern, a detector or names"));
+        (None, None) if rule.names.is_empty() && rule.fields.is_empty() => {
+            faults.push(rule.fault("it finds nothing: give a pattern, a detector, names or fields"));
         }
         (None, Some(name)) if detector::named(name).is_none() => {
             faults.push(rule.fault(format!("unknown detector {name}: there are {}", detector::names())));
@@ -95,6 +139,9 @@ fn validators(rule: &Rule, faults: &mut Vec<String>) {
 pub(crate) fn try_examples(rules: &Rules, sources: &[Rule], faults: &mut Vec<String>) {
     for rule in sources {
         for example in &rule.examples {
+            if in_document(rules, rule, &example.text()) {
+                continue;
+            }
             let (fast, reference) = (finds(rules, &example.text(), false), finds(rules, &example.text(), true));
             if !fast.contains(&rule.id) {
                 faults.push(rule.fault(format!("its example {} is not found, but {fast:?}", place(rule, example))));
@@ -103,7 +150,10 @@ pub(crate) fn try_examples(rules: &Rules, sources: &[Rule], faults: &mut Vec<Str
                 faults.push(rule.fault(format!("its anchor misses what its pattern matches: {fast:?}, {reference:?}")));
             }
         }
-        for example in rule.not.iter().filter(|example| finds(rules, &example.text(), false).contains(&rule.id)) {
+        let masks = |example: &&Example| {
+            finds(rules, &example.text(), false).contains(&rule.id) || in_document(rules, rule, &example.text())
+        };
+        for example in rule.not.iter().filter(masks) {
             faults.push(rule.fault(format!("it finds what it must not: {}", example.text())));
         }
         let replacement = token::plain(&rule.id);
@@ -113,8 +163,15 @@ pub(crate) fn try_examples(rules: &Rules, sources: &[Rule], faults: &mut Vec<Str
     }
 }
 
+/// Does a rule of fields mask something in this document?
+fn in_document(rules: &Rules, rule: &Rule, text: &str) -> bool {
+    let mut mask = Mask::new(rules, Scanner::Fast, "", Work::unbounded());
+    let masked = (!rule.fields.is_empty()).then(|| mask.message("", text));
+    masked.is_some_and(|masked| masked.is_ok_and(|masked| masked.redactions.iter().any(|one| one.rule == rule.id)))
+}
+
 /// Which example it is, without saying it.
-fn place(rule: &Rule, example: &super::Example) -> usize {
+fn place(rule: &Rule, example: &Example) -> usize {
     rule.examples.iter().position(|other| other == example).map_or(0, |at| at + 1)
 }
 

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
+use crate::action::Action;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Class {
@@ -10,6 +12,25 @@ pub(crate) enum Class {
     Pii,
     #[default]
     Custom,
+}
+
+impl Class {
+    pub(crate) fn parse(word: &str) -> Option<Class> {
+        match word {
+            "secret" => Some(Class::Secret),
+            "pii" => Some(Class::Pii),
+            "custom" => Some(Class::Custom),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Class::Secret => "secret",
+            Class::Pii => "pii",
+            Class::Custom => "custom",
+        }
+    }
 }
 
 /// A find of this shape of digits: candidates begin `lead` bytes before a run of digits.
@@ -77,11 +98,16 @@ pub(crate) struct Rule {
     pub(crate) right: Option<String>,
     pub(crate) validators: Vec<String>,
     pub(crate) names: Vec<String>,
+    /// Paths of what is masked, whatever it is, and of what is not.
+    pub(crate) fields: Vec<String>,
+    pub(crate) exclude_fields: Vec<String>,
     pub(crate) anchors: Vec<String>,
     pub(crate) value: Option<Value>,
     pub(crate) value_digits: Vec<usize>,
     pub(crate) allow: Vec<Example>,
     pub(crate) priority: i64,
+    /// What happens to its finds.
+    pub(crate) action: Option<Action>,
     pub(crate) examples: Vec<Example>,
     pub(crate) not: Vec<Example>,
     /// Where it stands, for faults.
@@ -111,11 +137,14 @@ const KEYS: &[&str] = &[
     "right",
     "validators",
     "names",
+    "fields",
+    "exclude_fields",
     "anchors",
     "value",
     "value_digits",
     "allow",
     "priority",
+    "action",
     "examples",
     "not",
 ];

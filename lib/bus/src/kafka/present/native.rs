@@ -16,6 +16,8 @@ use rdkafka::bindings::{self as c, rd_kafka_resp_err_t as Code};
 
 use super::super::{Grant, Operation, Plan, Resource};
 
+/// What stands for no id: sixteen zeros.
+const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 /// Room for what librdkafka says of an error, in bytes.
 const MESSAGE_BYTES_MAX: usize = 512;
 
@@ -79,6 +81,31 @@ pub(super) fn operations(
         let mut count = 0;
         let operations = c::rd_kafka_TopicDescription_authorized_operations(description, &raw mut count);
         Ok((0..count).filter_map(|index| operation(*operations.add(index))).collect())
+    }
+}
+
+/// The id that the cluster gave the topic when it was made; `None` from brokers that give none.
+pub(super) fn topic_id(client: *mut c::rd_kafka_t, topic: &str, patience: Duration) -> Result<Option<String>, String> {
+    let name = owned(topic)?;
+    let mut names = [name.as_ptr()];
+    // SAFETY: `names` and the client outlive the calls; the rest is ours until the end of the function, and what is
+    // found belongs to the event.
+    unsafe {
+        let topics = c::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+        let topics = Owned::new(topics, c::rd_kafka_TopicCollection_destroy).ok_or("no topic collection")?;
+        let options = options(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, patience)?;
+        let event = answer(client, patience, |queue| {
+            c::rd_kafka_DescribeTopics(client, topics.raw(), options.raw(), queue);
+        })?;
+        let result = c::rd_kafka_event_DescribeTopics_result(event.raw());
+        let mut count = 0;
+        let found = c::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if count == 0 {
+            return Err("the brokers do not describe the topic".to_owned());
+        }
+        fault(c::rd_kafka_TopicDescription_error(*found))?;
+        let id = NonNull::new(c::rd_kafka_TopicDescription_topic_id(*found).cast_mut());
+        Ok(id.map(|id| text(c::rd_kafka_Uuid_base64str(id.as_ptr()))).filter(|id| !id.is_empty() && id != NO_ID))
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     catalogue::{ANSWER_PATIENCE, Catalogue, bounds},
+    native,
     sender::Producers,
     tail::{Look, Tail},
 };
@@ -44,6 +45,13 @@ impl Tails {
 impl Reader for Tails {
     async fn partitions(&self, topic: &str) -> Result<u32, Error> {
         self.catalogue.partitions(topic).await
+    }
+
+    async fn identity(&self, topic: &str) -> Result<Option<String>, Error> {
+        self.catalogue.partitions(topic).await?;
+        let name = topic.to_owned();
+        let asked = self.producers.ask(move |client| native::topic_id(client.native_ptr(), &name, ANSWER_PATIENCE));
+        asked.await?.map_err(|why| Error::new(format!("cannot ask which topic {topic} is: {why}")))
     }
 
     async fn bounds(&self, at: &Partition) -> Result<Range<u64>, Error> {
