@@ -5,7 +5,7 @@ import time
 
 import engines
 
-SECONDS_MAX = 40
+SECONDS_MAX = 20
 
 
 def main():

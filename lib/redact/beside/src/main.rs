@@ -12,6 +12,7 @@ use std::{
 use dd_sds::Scanner;
 use hansard_redact::Redactor;
 
+#[allow(dead_code, reason = "what kind a message is, only the bench asks")]
 #[path = "../../benches/corpus/make.rs"]
 mod make;
 mod sds;

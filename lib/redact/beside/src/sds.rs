@@ -16,14 +16,16 @@ const DETECTED: &[(&str, Option<SecondaryValidator>)] = &[
     (r"eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{0,2000}", None),
     (r"://[^/\s:@]{1,64}:[^/\s:@]{1,256}@", None),
     (r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}", None),
-    (r#"(?i:password|passwd|pwd|secret|token|api[_-]?key|authorization)["']?\s{0,4}[:=]\s{0,4}["']?[^\s"',;]{4,256}"#, None),
+    (
+        r#"(?i:password|passwd|pwd|secret|token|api[_-]?key|authorization)["']?\s{0,4}[:=]\s{0,4}["']?[^\s"',;]{4,256}"#,
+        None,
+    ),
 ];
 
 /// The scanner, and how many rules it has taken.
 pub(crate) fn scanner() -> (Scanner, usize) {
-    let detected = DETECTED.iter().map(|(pattern, validator)| {
-        RegexRuleConfig::new(pattern).with_validator(validator.clone())
-    });
+    let detected =
+        DETECTED.iter().map(|(pattern, validator)| RegexRuleConfig::new(pattern).with_validator(validator.clone()));
     let rules: Vec<_> = patterns().into_iter().chain(detected).map(root).filter(is_taken).collect();
     let scanner = Scanner::builder(&rules).build().expect("each rule was tried alone");
     (scanner, rules.len())
@@ -44,7 +46,10 @@ fn patterns() -> Vec<RegexRuleConfig> {
     files.sort();
     let packs = files.iter().map(|file| fs::read_to_string(file).expect("a pack"));
     let tables = packs.map(|text| text.parse::<toml::Table>().expect("a pack is TOML"));
-    tables.flat_map(|table| table.get("rule").and_then(|rules| rules.as_array()).cloned().unwrap_or_default()).filter_map(|rule| pattern(&rule)).collect()
+    tables
+        .flat_map(|table| table.get("rule").and_then(|rules| rules.as_array()).cloned().unwrap_or_default())
+        .filter_map(|rule| pattern(&rule))
+        .collect()
 }
 
 fn pattern(rule: &toml::Value) -> Option<RegexRuleConfig> {

@@ -361,6 +361,12 @@ fn three(text: &[u8], at: usize) -> Option<usize> {
     fits.then_some(at + 3)
 }
 
+/// `01614960763`: eleven digits as they begin in Britain.
+fn unbroken(text: &[u8], at: usize) -> Option<usize> {
+    let end = run(&text[..text.len().min(at + 12)], at, |byte| byte.is_ascii_digit());
+    (end - at == 11 && matches!(text[at + 1], b'1' | b'2' | b'3' | b'7' | b'8')).then_some(end)
+}
+
 fn three_digits(text: &[u8], at: usize) -> Option<usize> {
     text.get(at..at + 3)?.iter().all(u8::is_ascii_digit).then_some(at + 3)
 }
@@ -390,6 +396,9 @@ fn national(text: &[u8], at: usize) -> Option<usize> {
     let bracket = text.get(at) == Some(&b'(');
     let mut end = at + usize::from(bracket);
     text.get(end).filter(|byte| **byte == b'0')?;
+    if let Some(end) = unbroken(text, at) {
+        return Some(end);
+    }
     let (mut groups, mut count) = ([0_usize; 6], 0);
     let mut mark = 0;
     loop {
@@ -425,6 +434,5 @@ fn national(text: &[u8], at: usize) -> Option<usize> {
     let continental = matches!(groups, [3..=5, 2, 2, 2] | [3..=4, 3, 2, 2]);
     let halved = matches!(groups, [3..=4, 6..=8]) || (bracket && matches!(groups, [2, 6..=8]));
     let local = (9..=11).contains(&total) && (australian || continental || (halved && mark != b'.'));
-    let unbroken = *groups == [11] && !bracket && matches!(text[at + 1], b'1' | b'2' | b'3' | b'7' | b'8');
-    (paired || british || german || (prefixed && local) || unbroken).then_some(end)
+    (paired || british || german || (prefixed && local)).then_some(end)
 }
