@@ -83,13 +83,16 @@ impl Sides {
 }
 
 /// The first digits of all brands.
-const BRANDS: &[u8] = b"2345689";
+const BRANDS: &[u8] = b"12345689";
 const CARD: &[Sides] = &[Sides::apart(12, 19, b".", BRANDS), Sides::apart(3, 11, b".", BRANDS).before(b" -", b"")];
 const IBAN: &[Sides] = &[Sides { before: b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", ..Sides::any(2, 31) }];
 const PHONE: &[Sides] = &[
     Sides { before: b"+(", ..Sides::any(1, 15) },
     // With a trunk prefix, or two of them.
     Sides::apart(2, 17, b"+-", b"0").before(b" -.()/", b" -.()/"),
+    Sides::apart(11, 11, b"+-", b"0"),
+    // Brazilian.
+    Sides::apart(2, 2, b"+-", b"123456789").before(b" ", b""),
     // American, with the code of the country and without.
     Sides::apart(1, 1, b"+-", b"1").before(b" -.", b"("),
     Sides::apart(3, 3, b"+-", b"23456789").before(b" -.", b""),

@@ -26,7 +26,7 @@ pub(crate) fn run(redactor: &Redactor, folder: &Path, bytes_max: usize) {
             }
         }
     }
-    let (mut counts, mut shown, mut withheld) = (BTreeMap::<String, usize>::new(), 0, 0);
+    let (mut counts, mut masked, mut shown, mut withheld) = (BTreeMap::<String, usize>::new(), 0, 0, 0);
     for text in &files {
         let Ok(found) = redactor.redact("body", text.as_bytes()) else {
             withheld += 1;
@@ -34,6 +34,7 @@ pub(crate) fn run(redactor: &Redactor, folder: &Path, bytes_max: usize) {
         };
         for one in &found.redactions {
             *counts.entry(one.rule.clone()).or_default() += 1;
+            masked += one.end - one.start;
             if show.as_deref() == Some(&one.rule) && shown < SHOWN_MAX {
                 shown += 1;
                 let (start, end) = (one.start as usize, one.end as usize);
@@ -47,6 +48,7 @@ pub(crate) fn run(redactor: &Redactor, folder: &Path, bytes_max: usize) {
     });
     let megabytes = bytes as f64 / 1e6;
     println!("{} files, {megabytes:.1} MB, {:.0} MB/s, {withheld} withheld", files.len(), megabytes / seconds);
+    println!("{masked} bytes masked, {:.0} per MB", masked as f64 / megabytes);
     for (rule, count) in counts {
         println!("{rule}: {count}, {:.2} per MB", count as f64 / megabytes);
     }

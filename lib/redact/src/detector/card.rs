@@ -13,12 +13,16 @@ const GROUP_MIN: usize = 3;
 
 /// Prefixes of six digits, first and last, and the lengths that the brand issues.
 const BRANDS: &[(u32, u32, &[usize])] = &[
+    (180_000, 180_099, &[15]),                             // JCB
+    (213_100, 213_199, &[15]),                             // JCB
     (220_000, 220_499, &[16, 17, 18, 19]),                 // Mir
     (222_100, 272_099, &[16]),                             // Mastercard
     (300_000, 305_999, &[14, 16, 17, 18, 19]),             // Diners Club
     (309_500, 309_599, &[14, 16, 17, 18, 19]),             // Diners Club
     (340_000, 349_999, &[15]),                             // American Express
+    (350_000, 352_799, &[16]),                             // JCB, as generators of test data have it
     (352_800, 358_999, &[16, 17, 18, 19]),                 // JCB
+    (359_000, 359_999, &[16]),                             // JCB, likewise
     (360_000, 369_999, &[14, 15, 16, 17, 18, 19]),         // Diners Club
     (370_000, 379_999, &[15]),                             // American Express
     (380_000, 399_999, &[14, 16, 17, 18, 19]),             // Diners Club

@@ -2,7 +2,7 @@
 //! the way of grouping says so. Bare digits are left to rules with keywords and to names.
 
 use super::Look;
-use crate::bytes::{before, is_digit, run, stands_alone, starts};
+use crate::bytes::{after_escape, before, is_digit, is_word, run, starts};
 
 const DIGITS_MIN: usize = 8;
 const DIGITS_MAX: usize = 15;
@@ -235,8 +235,14 @@ pub(crate) fn check(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, u
     let (start, end) = number(text, at)?;
     look.walked = end - start;
     let end = extension(text, end);
-    let bounded = stands_alone(text, start, end, b"+-") && !(text.get(end) == Some(&b'.') && is_digit(text, end + 1));
-    bounded.then_some((start, end))
+    let begun = before(text, start).is_some_and(|byte| is_word(byte) || b"+-".contains(&byte));
+    let goes_on = match text.get(end) {
+        // `-Fax` is no part of a number.
+        Some(b'.' | b'-') => is_digit(text, end + 1),
+        Some(byte) => is_word(*byte) || *byte == b'+',
+        None => false,
+    };
+    ((!begun || after_escape(text, start)) && !goes_on).then_some((start, end))
 }
 
 fn number(text: &[u8], at: usize) -> Option<(usize, usize)> {
@@ -250,7 +256,8 @@ fn number(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     // The bracket may be around the area code, or around everything.
     let bracketed = (before(text, at) == Some(b'(')).then(|| at - 1);
-    let from = |start: usize| Some((start, american(text, start).or_else(|| national(text, start))?));
+    let of = |start: usize| american(text, start).or_else(|| national(text, start)).or_else(|| brazilian(text, start));
+    let from = |start: usize| Some((start, of(start)?));
     bracketed.and_then(from).or_else(|| from(at))
 }
 
@@ -327,7 +334,9 @@ fn american(text: &[u8], at: usize) -> Option<usize> {
         text.get(exchange).filter(|byte| b" -.".contains(byte))?;
         exchange += 1;
     }
-    let line = three(text, exchange)?;
+    // In this shape nothing else is written, so that even an exchange that nobody has is one.
+    let hyphens = bracket || text[exchange - 1] == b'-';
+    let line = if hyphens { three_digits(text, exchange)? } else { three(text, exchange)? };
     text.get(line).filter(|byte| b" -.".contains(byte))?;
     // `252.227-7014` is a paragraph: dots stand in both places or in none.
     if !bracket && (text[line] == b'.') != (text[exchange - 1] == b'.') {
@@ -352,11 +361,44 @@ fn three(text: &[u8], at: usize) -> Option<usize> {
     fits.then_some(at + 3)
 }
 
-/// With the trunk prefix: `01 42 68 53 00`, `020 7946 0958`, `01632 960123`, `(030) 901820`, `030/901820`.
+/// `01614960763`: eleven digits as they begin in Britain.
+fn unbroken(text: &[u8], at: usize) -> Option<usize> {
+    let end = run(&text[..text.len().min(at + 12)], at, |byte| byte.is_ascii_digit());
+    (end - at == 11 && matches!(text[at + 1], b'1' | b'2' | b'3' | b'7' | b'8')).then_some(end)
+}
+
+fn three_digits(text: &[u8], at: usize) -> Option<usize> {
+    text.get(at..at + 3)?.iter().all(u8::is_ascii_digit).then_some(at + 3)
+}
+
+/// `15 4078-5865`, `(11) 94078-5865`; but `12 2019-2020` are years.
+fn brazilian(text: &[u8], at: usize) -> Option<usize> {
+    let bracket = text.get(at) == Some(&b'(');
+    let area = at + usize::from(bracket);
+    let plain = |byte: &u8| (b'1'..=b'9').contains(byte);
+    let mut first = area + 2;
+    text.get(area..first).filter(|area| area.iter().all(plain))?;
+    if bracket {
+        text.get(first).filter(|byte| **byte == b')')?;
+        first += 1;
+    }
+    text.get(first).filter(|byte| **byte == b' ')?;
+    first += 1;
+    let hyphen = run(&text[..text.len().min(first + 6)], first, |byte| byte.is_ascii_digit());
+    let end = run(&text[..text.len().min(hyphen + 6)], hyphen + 1, |byte| byte.is_ascii_digit());
+    let shaped = text.get(hyphen) == Some(&b'-') && (4..=5).contains(&(hyphen - first)) && end - hyphen == 5;
+    let is_year = |at: usize| starts(text, at, b"19") || starts(text, at, b"20");
+    (shaped && plain(&text[first]) && !(is_year(first) && is_year(hyphen + 1))).then_some(end)
+}
+
+/// With the trunk prefix: `01614960763`, `(08) 4585 1530`, `0478 93 46 27`, `0151 4960433`, `01 42 68 53 00`, `020 7946 0958`, `01632 960123`, `(030) 901820`, `030/901820`.
 fn national(text: &[u8], at: usize) -> Option<usize> {
     let bracket = text.get(at) == Some(&b'(');
     let mut end = at + usize::from(bracket);
     text.get(end).filter(|byte| **byte == b'0')?;
+    if let Some(end) = unbroken(text, at) {
+        return Some(end);
+    }
     let (mut groups, mut count) = ([0_usize; 6], 0);
     let mut mark = 0;
     loop {
@@ -387,5 +429,10 @@ fn national(text: &[u8], at: usize) -> Option<usize> {
     let german = (9..=12).contains(&total)
         && matches!(groups, [3..=5, 4..=8] | [3..=5, 2..=4, 2..=5] | [3..=4, 2, 2, 2] | [3..=4, 2, 2, 2, 2])
         && (bracket || mark == b'/' || text[at..end].contains(&b'/'));
-    (paired || british || german).then_some(end)
+    let prefixed = text.get(at + usize::from(bracket) + 1).is_some_and(|digit| *digit != b'0');
+    let australian = matches!(groups, [2, 4, 4]);
+    let continental = matches!(groups, [3..=5, 2, 2, 2] | [3..=4, 3, 2, 2]);
+    let halved = matches!(groups, [3..=4, 6..=8]) || (bracket && matches!(groups, [2, 6..=8]));
+    let local = (9..=11).contains(&total) && (australian || continental || (halved && mark != b'.'));
+    (paired || british || german || (prefixed && local)).then_some(end)
 }
