@@ -37,10 +37,10 @@ mod console;
 mod demo;
 #[cfg(feature = "all")]
 mod detokenize;
-#[cfg(feature = "all")]
-mod quarantine;
 #[cfg(feature = "query")]
 mod forget;
+#[cfg(feature = "all")]
+mod quarantine;
 #[cfg(feature = "query")]
 mod reading;
 #[cfg(any(feature = "ingress", feature = "masker"))]

@@ -27,19 +27,22 @@ pub enum Of {
     Everyone,
     /// Those that record what they do: ingress, approver, query.
     Recorders,
+    /// Those that know rules of redaction: ingress and masker.
+    Redactors,
     /// Whoever talks to Kafka.
     Kafka,
     Role(Party),
 }
 
 use Kind::{Counter, Gauge, Histogram};
-use Of::{Everyone, Recorders, Role};
+use Of::{Everyone, Recorders, Redactors, Role};
 use Party::{Approver, Archiver, Ingress, Masker, Query};
 
 #[rustfmt::skip]
-pub const METRICS: [Metric; 46] = [
+pub const METRICS: [Metric; 50] = [
     metric("hansard_calls_total", Counter, Role(Ingress), &["connection", "outcome"], "Calls that ended, by how they ended."),
     metric("hansard_verdicts_total", Counter, Role(Ingress), &["verdict"], "Messages that policy decided on."),
+    metric("hansard_findings_unknown_total", Counter, Role(Ingress), &[], "Requests that policy asks about and that could not be looked at safely; the rule that asks fails."),
     metric("hansard_forwarded_total", Counter, Role(Ingress), &["connection"], "Calls that were sent to an upstream."),
     metric("hansard_skipped_total", Counter, Role(Ingress), &["connection", "reason"], "Frames that passed without a record, as configured."),
     metric("hansard_overhead_seconds", Histogram, Role(Ingress), &[], "What Hansard added to a call: all but the time of the upstream and of people."),
@@ -52,10 +55,13 @@ pub const METRICS: [Metric; 46] = [
     metric("hansard_recording_up", Gauge, Recorders, &["emitter"], "1 while the log takes records."),
     metric("hansard_masker_records_total", Counter, Role(Masker), &["kind", "status"], "Records that were published, by what became of their content."),
     metric("hansard_masker_withheld_total", Counter, Role(Masker), &["reason"], "Frames that could not be opened, read or masked: withheld, and kept in quarantine."),
+    metric("hansard_masker_look_alikes_total", Counter, Role(Masker), &[], "Places of what came in that begin as replacements do, whoever wrote them."),
     metric("hansard_masker_lag_messages", Gauge, Role(Masker), &[], "Offsets of the frames that are still to be masked, in the partitions of this masker."),
     metric("hansard_masker_oldest_unmasked_seconds", Gauge, Role(Masker), &[], "Age of the oldest frame that is not masked yet."),
     metric("hansard_masker_looked_timestamp_seconds", Gauge, Role(Masker), &[], "When this masker last looked how far behind it is."),
-    metric("hansard_redaction_reloads_total", Counter, Role(Masker), &["result"], "Rules for masking that were read again."),
+    metric("hansard_redaction_reloads_total", Counter, Redactors, &["result"], "Rules for masking that were read again."),
+    metric("hansard_shadow_texts_total", Counter, Role(Masker), &[], "Texts that the rules on trial have looked at."),
+    metric("hansard_shadow_differences_total", Counter, Role(Masker), &["difference", "rule"], "Where the rules on trial differ from those in force: places that they add or miss, and texts that only one of both withholds."),
     metric("hansard_archiver_rows_total", Counter, Role(Archiver), &[], "Rows that were archived."),
     metric("hansard_archiver_batches_total", Counter, Role(Archiver), &[], "Parquet objects that were committed."),
     metric("hansard_archiver_bytes_total", Counter, Role(Archiver), &[], "Bytes of the Parquet objects that were committed."),
@@ -111,6 +117,7 @@ impl Metric {
         match self.of {
             Everyone | Of::Kafka => true,
             Recorders => roles.iter().any(|role| matches!(role, Ingress | Approver | Query)),
+            Redactors => roles.iter().any(|role| matches!(role, Ingress | Masker)),
             Role(role) => roles.contains(&role),
         }
     }
