@@ -35,7 +35,7 @@ pub enum Of {
 }
 
 use Kind::{Counter, Gauge, Histogram};
-use Of::{Everyone, Recorders, Role};
+use Of::{Everyone, Recorders, Redactors, Role};
 use Party::{Approver, Archiver, Ingress, Masker, Query};
 
 #[rustfmt::skip]
@@ -55,6 +55,7 @@ pub const METRICS: [Metric; 50] = [
     metric("hansard_recording_up", Gauge, Recorders, &["emitter"], "1 while the log takes records."),
     metric("hansard_masker_records_total", Counter, Role(Masker), &["kind", "status"], "Records that were published, by what became of their content."),
     metric("hansard_masker_withheld_total", Counter, Role(Masker), &["reason"], "Frames that could not be opened, read or masked: withheld, and kept in quarantine."),
+    metric("hansard_masker_look_alikes_total", Counter, Role(Masker), &[], "Places of what came in that begin as replacements do, whoever wrote them."),
     metric("hansard_masker_lag_messages", Gauge, Role(Masker), &[], "Offsets of the frames that are still to be masked, in the partitions of this masker."),
     metric("hansard_masker_oldest_unmasked_seconds", Gauge, Role(Masker), &[], "Age of the oldest frame that is not masked yet."),
     metric("hansard_masker_looked_timestamp_seconds", Gauge, Role(Masker), &[], "When this masker last looked how far behind it is."),

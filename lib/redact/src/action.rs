@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use crate::{
+    keyring,
     rules::{Class, RuleId, Rules},
     token,
 };
@@ -34,6 +35,8 @@ pub enum Action {
     DropField,
     /// Nothing changes; the find is in the evidence.
     Flag,
+    /// SHA-256 and length of what base64 stands for: of files, which nobody can guess.
+    Digest,
 }
 
 /// What stands in the place of a find, and by which action; nothing where the text stays.
@@ -44,8 +47,15 @@ pub(crate) struct Replacement {
 }
 
 impl Action {
-    pub const ALL: [Action; 6] =
-        [Action::Redact, Action::Partial, Action::Hmac, Action::Tokenize, Action::DropField, Action::Flag];
+    pub const ALL: [Action; 7] = [
+        Action::Redact,
+        Action::Partial,
+        Action::Hmac,
+        Action::Tokenize,
+        Action::DropField,
+        Action::Flag,
+        Action::Digest,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,6 +65,7 @@ impl Action {
             Action::Tokenize => "tokenize",
             Action::DropField => "drop_field",
             Action::Flag => "flag",
+            Action::Digest => "digest",
         }
     }
 
@@ -84,6 +95,9 @@ impl Replacement {
             Action::Partial => kept(value).map(|kept| token::partial(name, &kept)),
             Action::Hmac => rules.tokens.keys().hmac(tenant, name, &normalised(rules.class(rule), value)),
             Action::Tokenize => tokenized(rules, tenant, name, value, room),
+            Action::Digest => {
+                Some(keyring::digest(name, &crate::view::decoded(value.trim_end_matches('=').as_bytes())))
+            }
         };
         match text {
             Some(text) => Replacement { text: Some(text), action },

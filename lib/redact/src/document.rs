@@ -22,6 +22,12 @@ use crate::{
 /// Longest pointer in the evidence, in bytes; what is deeper is told by its parents.
 const POINTER_BYTES_MAX: usize = 192;
 
+/// Shortest base64 that is a file, in bytes.
+pub(crate) const BLOB_BYTES_MIN: usize = 256;
+/// Keys of the type of a file, and of its bytes in base64.
+const TYPED: [&str; 2] = ["mimeType", "media_type"];
+const BYTES: [&str; 2] = ["data", "blob"];
+
 /// Longest key that is a step of a pointer, in bytes as written: an escape has up to six bytes for one.
 const STEP_BYTES_MAX: usize = 6 * POINTER_BYTES_MAX;
 
@@ -53,6 +59,9 @@ struct Level {
     /// `{"name": "password", "value": …}` and `["password", …]` in a list: what the name announces, and the value.
     named: Option<Keyed>,
     value: Option<Range<usize>>,
+    /// A type of files that are no text, and what may be such a file.
+    is_file: bool,
+    file: Option<Range<usize>>,
     /// A member before the current one stays, and the current one goes.
     stays: bool,
     dropped: bool,
@@ -196,6 +205,8 @@ impl<'a, 'm> Walk<'a, 'm> {
             flagged: None,
             named: None,
             value: None,
+            is_file: false,
+            file: None,
             stays: false,
             dropped: false,
             fields,
@@ -298,7 +309,8 @@ impl<'a, 'm> Walk<'a, 'm> {
         let raw = self.text.get(range.clone()).unwrap_or_default();
         self.remember(raw, &range, named);
         let (field, fields) = (self.field(), self.levels.last().map_or(&self.fields, |level| &level.current));
-        let leads_on = !fields.is_empty() && (may_be_document(raw) || raw.starts_with('\\'));
+        let leads_on = !fields.is_empty() || self.mask.rules().may_hold_blob(raw);
+        let leads_on = leads_on && (may_be_document(raw) || raw.starts_with('\\'));
         if keyed.is_none() && hits.is_empty() && !named && field.is_none() && !leads_on {
             return Ok(());
         }
@@ -368,6 +380,11 @@ impl<'a, 'm> Walk<'a, 'm> {
             return;
         }
         let name = plain_key(self.text, &level.key);
+        if TYPED.contains(&name.as_ref()) {
+            level.is_file = !["text/", "json", "xml"].iter().any(|text| raw.contains(text));
+        } else if BYTES.contains(&name.as_ref()) && is_file(raw) {
+            level.file = Some(range.clone());
+        }
         if named && NAMING.iter().any(|word| name.eq_ignore_ascii_case(word)) {
             level.named = announced();
         } else if name.eq_ignore_ascii_case("value") {
@@ -405,8 +422,23 @@ impl<'a, 'm> Walk<'a, 'm> {
         }
     }
 
+    /// At the end of an object: was there a file in base64, beside its type?
+    fn file(&mut self) -> Result<(), Withheld> {
+        let Some(rule) = self.mask.rules().blob else { return Ok(()) };
+        let Some(range) = self.levels.last().filter(|level| level.is_file).and_then(|level| level.file.clone()) else {
+            return Ok(());
+        };
+        self.mask.spend(range.len())?;
+        let with = self.mask.replacement(rule, self.text.get(range.clone()).unwrap_or_default());
+        let parent = self.container(self.levels.len())?;
+        let pointer = joined(&parent.text, "/data");
+        self.edits.push(Edit { start: range.start, end: range.end, with, rule, pointer });
+        mask::within_count(self.edits.len())
+    }
+
     /// At the end of a container: was there a name that announces its value?
     fn close(&mut self) -> Result<(), Withheld> {
+        self.file()?;
         if let Some(level) = self.levels.last()
             && let (Some(rule), Some(range)) = (level.named, level.value.clone())
             && (level.object || level.count == 2)
@@ -540,6 +572,11 @@ impl Level {
             (None, false) => self.count.saturating_sub(1).to_string(),
         }
     }
+}
+
+/// Is it base64, long enough for a file?
+fn is_file(raw: &str) -> bool {
+    raw.len() >= BLOB_BYTES_MIN && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte))
 }
 
 /// Does the text of a string begin as a document does?

@@ -30,6 +30,11 @@ impl Edit {
         self.with.action == Action::DropField && self.with.text.as_deref() == Some("")
     }
 
+    /// Does nothing of the value stay, whatever else was found in it?
+    fn is_whole(&self) -> bool {
+        self.drops() || self.with.action == Action::Digest
+    }
+
     /// What was done: where there was no member to take away, the find was redacted.
     pub(crate) fn action(&self) -> Action {
         if self.with.action == Action::DropField && !self.drops() { Action::Redact } else { self.with.action }
@@ -107,8 +112,8 @@ fn united(rules: &Rules, one: Edit, other: Edit) -> Edit {
         (one, other) if one.is_flag() != other.is_flag() => {
             return if one.is_flag() { other.clone() } else { one.clone() };
         }
-        (one, other) if one.drops() && one.end >= other.end => return one.clone(),
-        (one, other) if other.drops() && other.start <= one.start && other.end >= one.end => return other.clone(),
+        (one, other) if one.is_whole() && one.end >= other.end => return one.clone(),
+        (one, other) if other.is_whole() && other.start <= one.start && other.end >= one.end => return other.clone(),
         _ => {}
     }
     let same = (one.start, one.end) == (other.start, other.end);

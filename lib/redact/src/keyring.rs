@@ -7,7 +7,7 @@ use std::fmt;
 
 use aes_siv::siv::Aes256Siv;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// Length of a key, in bytes.
@@ -153,6 +153,11 @@ fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
+}
+
+/// The token of a file: letters from a to p are the hexadecimal digits of its SHA-256.
+pub(crate) fn digest(rule: &str, file: &[u8]) -> String {
+    format!("{}{rule}:sha256:{}:{}]", crate::token::START, letters(&Sha256::digest(file)), file.len())
 }
 
 fn derived(secret: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {

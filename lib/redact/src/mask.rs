@@ -148,7 +148,11 @@ impl<'m> Mask<'m> {
 
     fn of_message(&mut self, text: &str) -> Result<Looked, Withheld> {
         let (marks, views) = self.marks(text)?;
-        if marks.hits.is_empty() && marks.names.is_empty() && self.rules.fields.is_empty() {
+        if marks.hits.is_empty()
+            && marks.names.is_empty()
+            && self.rules.fields.is_empty()
+            && !self.rules.may_hold_blob(text)
+        {
             return match looks_like_json(text) {
                 true if json::is_too_deep(text, &views.first.bytes) => Err(Withheld::TooDeep(DEPTH_MAX)),
                 true => Ok(Looked { edits: Vec::new(), marks, json: true }),

@@ -5,11 +5,12 @@
 //! [REDACTED:<rule>:last:<letters>]         partial: one to four letters and digits
 //! [REDACTED:<rule>:hmac:<key>:<letters>]   keyed hash    ┐ made by a key of ours, or they are none
 //! [REDACTED:<rule>:siv:<key>:<letters>]    encrypted     ┘
+//! [REDACTED:<rule>:sha256:<letters>:<n>]   digest of a file, and its length in bytes
 //! [REDACTED:…#<n>]                         any of them in a key: numbered, so that keys stay distinct
 //! ```
 //!
-//! What these brackets can hide is a word that names a rule, four characters, or a number of eight digits; all else in
-//! them is looked at like any text.
+//! What these brackets can hide is a word that names a rule, four characters, a number of eight digits, or 64 letters from a
+//! to p; all else in them is looked at like any text.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -19,6 +20,8 @@ use crate::keyring::{ENCRYPTED, HASHED, Keyring};
 pub(crate) const START: &str = "[REDACTED:";
 /// Most characters that a partial replacement keeps.
 const LAST_MAX: usize = 4;
+/// Letters of a digest.
+const DIGEST_LETTERS: usize = 64;
 /// Most digits of the number of a replacement in a key.
 const NUMBER_DIGITS_MAX: usize = 8;
 /// Replacements of ours in a key are numbered from the greatest of those that stand there already, if it is below this;
@@ -83,9 +86,7 @@ impl Tokens {
     fn is_ours(&self, inner: &[u8]) -> bool {
         let mut halves = inner.splitn(2, |byte| *byte == b'#');
         let token = halves.next().unwrap_or_default();
-        let numbered =
-            |digits: &[u8]| (1..=NUMBER_DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-        if !halves.next().is_none_or(numbered) {
+        if !halves.next().is_none_or(is_number) {
             return false;
         }
         let parts: Vec<&[u8]> = token.split(|byte| *byte == b':').take(5).collect();
@@ -93,6 +94,7 @@ impl Tokens {
             && match parts[1..] {
                 [] => true,
                 [b"last", last] => (1..=LAST_MAX).contains(&last.len()) && last.iter().all(u8::is_ascii_alphanumeric),
+                [b"sha256", digest, length] => is_digest(digest) && is_number(length),
                 [b"hmac", key, told] => self.keys.vouches(HASHED, parts[0], key, told),
                 [b"siv", key, told] => self.keys.vouches(ENCRYPTED, parts[0], key, told),
                 _ => false,
@@ -104,6 +106,14 @@ impl Tokens {
         let starts = memchr::memmem::find_iter(text, START.as_bytes());
         starts.filter_map(|at| Some((at, self.end(text, at)?))).collect()
     }
+}
+
+fn is_number(digits: &[u8]) -> bool {
+    (1..=NUMBER_DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+}
+
+fn is_digest(letters: &[u8]) -> bool {
+    letters.len() == DIGEST_LETTERS && letters.iter().all(|letter| (b'a'..=b'p').contains(letter))
 }
 
 /// What may stand between the brackets.

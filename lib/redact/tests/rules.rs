@@ -32,7 +32,7 @@ fn the_built_in_rules_are_whole() {
 fn packs() -> Vec<String> {
     [
         "secrets", "keyed", "cloud", "pii", "crypto", "us", "uk", "de", "fr", "es", "it", "nl", "pl", "br", "in", "ca",
-        "au",
+        "au", "blobs",
     ]
     .map(str::to_owned)
     .to_vec()

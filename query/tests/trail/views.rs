@@ -66,6 +66,38 @@ async fn exchanges_pair_a_request_with_its_end() {
     assert_eq!(rows, expected);
 }
 
+/// The same record, as it came out of the quarantine.
+fn released(withheld: &Record) -> Record {
+    Record {
+        record_id: schemas::RecordId(Uuid::from_u128(withheld.record_id.0.as_u128() ^ (1 << 32))),
+        recorded_at: Timestamp(withheld.recorded_at.0 + 60_000_000),
+        redaction_status: RedactionStatus::Released,
+        body: Some("{\"released\":true}".to_owned()),
+        ..withheld.clone()
+    }
+}
+
+#[tokio::test]
+async fn what_is_released_stands_in_the_place_of_what_was_withheld() {
+    let ground = Ground::new().await;
+    let withheld = |record: Record| Record { redaction_status: RedactionStatus::Withheld, ..record };
+    let (asked, answered) = (withheld(request(1)), withheld(response(1, "ok")));
+    // Of a frame that could not be opened, nobody knew the emitter.
+    let unopened = Record { emitter_id: None, emitter_epoch: None, emitter_seq: None, ..withheld(request(2)) };
+    ground.publish(&[asked.clone(), answered.clone(), unopened.clone(), response(2, "ok"), withheld(request(3))]).await;
+    ground.publish(&[released(&asked), released(&answered), released(&withheld(request(2)))]).await;
+    let rows =
+        ground.rows("select request_body, response_body, redaction_status from exchanges order by occurred_at").await;
+    let row = |request: &str, response: Option<&str>, status: &str| json!({ "request_body": request, "response_body": response, "redaction_status": status });
+    let body = "{\"released\":true}";
+    let expected = [
+        row(body, Some(body), "released"),
+        row(body, Some("{\"answer\":2}"), "released"),
+        row("{\"n\":3}", None, "withheld"),
+    ];
+    assert_eq!(rows, json!(expected));
+}
+
 #[tokio::test]
 async fn who_and_what_count_calls_errors_and_refusals() {
     let ground = small_trail().await;

@@ -14,6 +14,7 @@ use crate::{
     action::Action,
     bytes::ByteSet,
     detector::{self, Detector, Shape},
+    document,
     field::Fields,
     key::Names,
     keyring::Keyring,
@@ -52,6 +53,8 @@ pub(crate) struct Rules {
     pub(crate) url_credential: Option<RuleId>,
     pub(crate) tokens: Tokens,
     pub(crate) fields: Fields,
+    /// The rule of files in base64; none in flight, where they are wanted.
+    pub(crate) blob: Option<RuleId>,
 }
 
 /// What an anchor in the text is for.
@@ -134,6 +137,12 @@ impl Rules {
         (0..self.ids.len()).filter_map(|place| u16::try_from(place).ok()).map(RuleId)
     }
 
+    /// May there be a file in base64 in this text?
+    pub(crate) fn may_hold_blob(&self, text: &str) -> bool {
+        let named = |name: &str| memchr::memmem::find(text.as_bytes(), name.as_bytes()).is_some();
+        self.blob.is_some() && text.len() >= document::BLOB_BYTES_MIN && (named("mimeType") || named("media_type"))
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.ids.len()
     }
@@ -154,6 +163,9 @@ pub(crate) fn compile(
             build.finder(source, rule, how, faults);
         }
         build.names(source, rule);
+        if source.blobs {
+            build.blob = Some(rule);
+        }
         source.fields.iter().for_each(|path| build.fields.add(rule, path, false));
         source.exclude_fields.iter().for_each(|path| build.fields.add(rule, path, true));
     }
@@ -181,6 +193,7 @@ pub(crate) fn compile(
         names: Names::new(build.entries, stops),
         tokens,
         fields: build.fields,
+        blob: build.blob.filter(|_| !set.keyless),
     }
 }
 
@@ -189,9 +202,11 @@ pub(crate) fn compile(
 fn fate(id: &str, sources: &[Rule], set: &RuleSet) -> (Class, Action) {
     let class = sources.iter().find(|rule| rule.id == id).map_or(Class::default(), |rule| rule.class);
     let own = sources.iter().filter(|rule| rule.id == id).find_map(|rule| rule.action);
+    let blobs = sources.iter().any(|rule| rule.id == id && rule.blobs);
     let action = set.actions.get(id).copied().or(own).or_else(|| set.actions.get(class.as_str()).copied());
-    let action = action.unwrap_or_default();
-    (class, if set.keyless && action.is_keyed() { Action::Redact } else { action })
+    let action = action.or(blobs.then_some(Action::Digest)).unwrap_or_default();
+    let has_none = set.keyless && (blobs || action.is_keyed());
+    (class, if has_none { Action::Redact } else { action })
 }
 
 /// Rules of one id are one rule that is found in several ways; the first of them says how precedent it is.
@@ -228,6 +243,7 @@ struct Build {
     dot: Vec<usize>,
     entries: Vec<crate::key::Entry>,
     fields: Fields,
+    blob: Option<RuleId>,
 }
 
 impl Build {

@@ -42,6 +42,9 @@ pub(crate) fn actions(set: &RuleSet, rules: &Rules, has_key: bool, faults: &mut 
         if action == Action::Partial && rules.class(rule) == Class::Secret {
             faults.push(format!("rule {name}: a part of a secret helps to guess the rest: partial is not for secrets"));
         }
+        if action == Action::Digest && rules.blob.is_none_or(|blob| blob != rule) {
+            faults.push(format!("rule {name}: digests have no key and are for files alone: hash it with hmac"));
+        }
         if action.is_keyed() && !has_key {
             faults.push(format!(
                 "rule {name}: {} needs a key of masking, and there is none: make one with `hansard keys generate`",
@@ -82,7 +85,7 @@ fn identity(rule: &Rule, faults: &mut Vec<String>) {
 fn anchor(rule: &Rule, faults: &mut Vec<String>) {
     match (&rule.pattern, &rule.detector) {
         (Some(_), Some(_)) => faults.push(rule.fault("pattern and detector exclude each other")),
-        (None, None) if rule.names.is_empty() && rule.fields.is_empty() => {
+        (None, None) if rule.names.is_empty() && rule.fields.is_empty() && !rule.blobs => {
             faults.push(rule.fault("it finds nothing: give a pattern, a detector, names or fields"));
         }
         (None, Some(name)) if detector::named(name).is_none() => {

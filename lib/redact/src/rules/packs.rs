@@ -19,6 +19,7 @@ pub(crate) const PACKS: &[(&str, &str)] = &[
     ("in", include_str!("../../packs/in.toml")),
     ("ca", include_str!("../../packs/ca.toml")),
     ("au", include_str!("../../packs/au.toml")),
+    ("blobs", include_str!("../../packs/blobs.toml")),
 ];
 
 /// Names that only look like a secret's.

@@ -101,6 +101,8 @@ pub(crate) struct Rule {
     /// Paths of what is masked, whatever it is, and of what is not.
     pub(crate) fields: Vec<String>,
     pub(crate) exclude_fields: Vec<String>,
+    /// Files in base64 beside their type.
+    pub(crate) blobs: bool,
     pub(crate) anchors: Vec<String>,
     pub(crate) value: Option<Value>,
     pub(crate) value_digits: Vec<usize>,
@@ -139,6 +141,7 @@ const KEYS: &[&str] = &[
     "names",
     "fields",
     "exclude_fields",
+    "blobs",
     "anchors",
     "value",
     "value_digits",

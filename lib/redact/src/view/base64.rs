@@ -72,7 +72,7 @@ fn may_be_text(run: &[u8]) -> bool {
 }
 
 /// What whole and half groups of four stand for; the standard and the URL alphabet alike.
-fn bytes_of(run: &[u8]) -> Vec<u8> {
+pub(crate) fn bytes_of(run: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(run.len() / 4 * 3);
     for group in run.chunks(4).filter(|group| group.len() > 1) {
         plain.extend_from_slice(&bits_of(group).to_be_bytes()[1..group.len()]);
