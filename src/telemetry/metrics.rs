@@ -35,7 +35,7 @@ pub enum Of {
 }
 
 use Kind::{Counter, Gauge, Histogram};
-use Of::{Everyone, Recorders, Redactors, Role};
+use Of::{Everyone, Maskers, Recorders, Role};
 use Party::{Approver, Archiver, Ingress, Masker, Query};
 
 #[rustfmt::skip]
@@ -59,8 +59,7 @@ pub const METRICS: [Metric; 50] = [
     metric("hansard_masker_lag_messages", Gauge, Role(Masker), &[], "Offsets of the frames that are still to be masked, in the partitions of this masker."),
     metric("hansard_masker_oldest_unmasked_seconds", Gauge, Role(Masker), &[], "Age of the oldest frame that is not masked yet."),
     metric("hansard_masker_looked_timestamp_seconds", Gauge, Role(Masker), &[], "When this masker last looked how far behind it is."),
-    metric("hansard_redaction_reloads_total", Counter, Of::Maskers, &["result"], "Rules for masking that were read again."),
-    metric("hansard_masker_look_alikes_total", Counter, Role(Masker), &[], "Places of the input that look like our replacements, whoever wrote them."),
+    metric("hansard_redaction_reloads_total", Counter, Maskers, &["result"], "Rules for masking that were read again."),
     metric("hansard_shadow_texts_total", Counter, Role(Masker), &[], "Texts that were masked by the rules on trial too."),
     metric("hansard_shadow_differences_total", Counter, Role(Masker), &["difference", "rule"], "Finds in which the rules on trial differ from those in force."),
     metric("hansard_archiver_rows_total", Counter, Role(Archiver), &[], "Rows that were archived."),
