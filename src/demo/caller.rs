@@ -3,14 +3,7 @@
 //! The SDK's HTTP client of this build speaks over a Unix socket, so a socket is spliced onto the port of ingress; not
 //! a byte is changed on the way.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use rmcp::{
@@ -23,7 +16,14 @@ use rmcp::{
     },
 };
 use serde_json::Value;
-use tokio::net::{TcpStream, UnixListener};
+use tokio::{
+    net::{TcpStream, UnixListener},
+    sync::watch,
+    time::timeout,
+};
+
+/// How long notifications may come after the answer that they were told before.
+const PROGRESS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Which of the protocol's two eras the client speaks.
 #[derive(Clone, Copy, Debug)]
@@ -35,18 +35,18 @@ pub enum Era {
 #[derive(Debug)]
 pub struct Caller {
     client: RunningService<RoleClient, Listener>,
-    progress: Arc<AtomicUsize>,
+    progress: watch::Receiver<usize>,
 }
 
 /// Counts the progress that the server tells.
 #[derive(Clone, Debug, Default)]
 struct Listener {
-    progress: Arc<AtomicUsize>,
+    progress: watch::Sender<usize>,
 }
 
 impl ClientHandler for Listener {
     async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        self.progress.fetch_add(1, Ordering::Relaxed);
+        self.progress.send_modify(|received| *received += 1);
     }
 }
 
@@ -59,7 +59,7 @@ impl Caller {
         let mut config = StreamableHttpClientTransportConfig::with_uri(uri);
         config.auth_header = token.map(str::to_owned);
         let listener = Listener::default();
-        let progress = listener.progress.clone();
+        let progress = listener.progress.subscribe();
         let transport = StreamableHttpClientTransport::with_client(http, config);
         let client = listener.serve_with_lifecycle(transport, era.lifecycle()).await?;
         Ok(Caller { client, progress })
@@ -77,9 +77,13 @@ impl Caller {
         Ok(self.client.list_all_tools().await?.len())
     }
 
-    /// Progress notifications received so far.
-    pub fn progress(&self) -> usize {
-        self.progress.load(Ordering::Relaxed)
+    /// Progress notifications received so far. The SDK gives each to a task of its own, which may run after the answer
+    /// is there, so as many as are `expected` are waited for.
+    pub async fn progress(&self, expected: usize) -> usize {
+        let mut progress = self.progress.clone();
+        // When they do not come, the number says so.
+        let _ = timeout(PROGRESS_PATIENCE, progress.wait_for(|received| *received >= expected)).await.is_ok();
+        *progress.borrow()
     }
 
     pub async fn leave(self) -> Result<()> {

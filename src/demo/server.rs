@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::secrets::Secrets;
 
 /// Steps of the streamed report.
-const REPORT_STEPS: u32 = 5;
+pub(super) const REPORT_STEPS: u32 = 5;
 const REPORT_STEP: Duration = Duration::from_millis(40);
 
 /// The server while it runs; dropped, it ends.

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::{
     caller::{Caller, Era},
     secrets::Secrets,
+    server::REPORT_STEPS,
 };
 use crate::{
     approvals::{self, Choice},
@@ -86,9 +87,10 @@ impl<'a> Story<'a> {
 
     async fn streamed_call(&mut self, alice: &Caller) {
         let answer = alice.call("monthly_report", json!({})).await;
-        let progress = alice.progress();
+        let steps = REPORT_STEPS as usize;
+        let progress = alice.progress(steps).await;
         let seen = format!("{progress} progress notifications, then: {}", text(&answer));
-        self.expect("a streamed answer arrives event by event", progress == 5 && answer.is_ok(), seen);
+        self.expect("a streamed answer arrives event by event", progress == steps && answer.is_ok(), seen);
     }
 
     async fn secrets_both_ways(&mut self, alice: &Caller) {
