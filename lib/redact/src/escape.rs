@@ -117,7 +117,7 @@ fn unit(text: &str) -> (char, usize) {
     }
 }
 
-/// `\uXXXX`, or the pair of them that makes one character.
+/// `\u` with its four digits, or the pair of them that makes one character.
 fn hexadecimal(bytes: &[u8]) -> (char, usize) {
     let Some(first) = four(bytes.get(2..6)) else { return ('\\', 1) };
     if let Some(letter) = char::from_u32(first) {

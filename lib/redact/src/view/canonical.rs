@@ -153,7 +153,8 @@ fn likeness(letter: char) -> Likeness {
     }
 }
 
-/// The character of `\uXXXX` behind a run of backslashes, or of the pair that makes one; and its bytes from the `u` on.
+/// The character of `\u` with its four digits behind a run of backslashes, or of the pair that makes one; and its bytes
+/// from the `u` on.
 fn letter_of(rest: &[u8], run: usize, slashes: usize) -> Option<(char, usize)> {
     let first = four(rest.get(run + 1..run + 5)?)?;
     if let Some(letter) = char::from_u32(first) {
