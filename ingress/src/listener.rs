@@ -37,7 +37,7 @@ use crate::{
     forward::Upstreams,
     head,
     hold::Holds,
-    listener::first_bytes::FirstBytes,
+    listener::first_bytes::{FirstBytes, Version},
     outlet::{Answer, Outlet},
     session::{Conversations, Sessions},
     skipped::{self, Skipped},
@@ -234,8 +234,13 @@ async fn converse<S>(gate: Arc<Gate>, calls: TaskTracker, stream: S, source: IpA
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = FirstBytes::new(stream, seconds(gate.limits.header_read_seconds_max));
-    let builder = builder(&gate.limits);
+    let patience = seconds(gate.limits.header_read_seconds_max);
+    let (version, stream) = match gate.draining.run_until_cancelled(FirstBytes::read(stream, patience)).await {
+        Some(Ok(read)) => read,
+        Some(Err(error)) => return debug!(%source, %error, "a connection ended before its first call"),
+        None => return,
+    };
+    let builder = builder(&gate.limits, version);
     let (serving, draining) = (Arc::clone(&gate), gate.draining.clone());
     let service = service_fn(move |request| respond(Arc::clone(&serving), calls.clone(), request, source));
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -251,7 +256,7 @@ where
     }
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+fn builder(limits: &Limits, version: Version) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -265,7 +270,10 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(seconds(limits.header_read_seconds_max.max(1)))
         .keep_alive_timeout(seconds(limits.header_read_seconds_max.max(1)));
-    builder
+    match version {
+        Version::Http1 => builder.http1_only(),
+        Version::Http2 => builder.http2_only(),
+    }
 }
 
 /// Lets the call live in a task of its own: it must record its end even when its connection is gone.

@@ -48,7 +48,8 @@ pub(crate) async fn relay(
         return Err(Stop { transport_status: at, ..stop });
     }
     let relayed = if is_event_stream(&head.headers) || is_streamed(exchange, &head) {
-        stream::relay(exchange, outlet, head, body).await
+        // Apart, so that a call without a stream has no room for one.
+        Box::pin(stream::relay(exchange, outlet, head, body)).await
     } else {
         whole(exchange, outlet, &head, body).await
     };

@@ -58,7 +58,8 @@ pub(super) async fn relay(
     }
     let began_at = exchange.trail.now();
     let status = head.status.as_u16();
-    let relayed = Relay::new(exchange, body, is_events, status).run(exchange, outlet).await;
+    let mut relay = Relay::new(exchange, body, is_events, status);
+    let relayed = relay.run(exchange, outlet).await;
     exchange.waited_us += exchange.trail.now().micros_since(began_at);
     relayed
 }
@@ -131,7 +132,7 @@ impl Relay {
         }
     }
 
-    async fn run(mut self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
+    async fn run(&mut self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
         loop {
             self.draft(exchange);
             if self.underway.is_empty() && self.end.is_some() {
@@ -312,7 +313,7 @@ impl Relay {
     }
 
     /// The frame that ends the exchange, where the answer itself has not done so, and the end of the caller's stream.
-    async fn close(mut self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
+    async fn close(&mut self, exchange: &mut Exchange, outlet: &mut Outlet) -> Result<(), Stop> {
         if let Some(masking) = self.masking.as_mut().filter(|_| !self.unfit) {
             let rest = masking.finish();
             self.send(exchange, outlet, rest).await;

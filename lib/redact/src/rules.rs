@@ -78,11 +78,12 @@ impl Rules {
         source::by_precedence(&mut sources);
         let (id, has_key) = (id_of(&sources, &stops, set), !keys.is_empty());
         lint::check(&sources, &mut faults);
-        let rules = compile::compile(&sources, stops, id, (set, keys), &mut faults);
+        let mut rules = compile::compile(&sources, stops, id, (set, keys), &mut faults);
         lint::actions(set, &rules, has_key, &mut faults);
         // Only a set that is whole can be tried on its own examples.
         if faults.is_empty() {
             lint::try_examples(&rules, &sources, &mut faults);
+            rules.forget_searches();
         }
         if faults.is_empty() { Ok(rules) } else { Err(Faults(faults)) }
     }

@@ -146,6 +146,15 @@ impl Rules {
     pub(crate) fn count(&self) -> usize {
         self.ids.len()
     }
+
+    /// Lets go of what the searches of all patterns keep: most of them are never tried again.
+    pub(crate) fn forget_searches(&mut self) {
+        for finder in &mut self.finders {
+            if let How::Pattern(pattern) = &mut finder.how {
+                pattern.forget_searches();
+            }
+        }
+    }
 }
 
 pub(crate) fn compile(

@@ -57,6 +57,11 @@ impl Pattern {
         self.bytes_max
     }
 
+    /// Lets go of what its searches keep for the next ones; a clone shares the program alone.
+    pub(crate) fn forget_searches(&mut self) {
+        self.regex = self.regex.clone();
+    }
+
     /// The end of what is looked at for a match that may begin at `at`: its first byte that no match has, or the end of
     /// the longest one.
     pub(crate) fn reach(&self, text: &[u8], at: usize) -> usize {
