@@ -4,6 +4,8 @@
 //! are 7 MiB that stay in memory; packed (`DT_RELR`) they are a fraction of one. glibc reads that from 2.36 on, so a
 //! system with an older one, or a build for another system, is left alone.
 
+#![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script by its environment")]
+
 use std::{env, process::Command};
 
 /// The first glibc that reads packed relocations.

@@ -8,6 +8,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+/// Most that is kept ready for a body because its sender says how long it is, in bytes.
+const ROOM_BYTES_MAX: u64 = 64 * 1024;
 /// How long a refused body is still read.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -24,6 +26,11 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Room for a body of the length that its headers announce, so that it is not copied as it grows.
+pub(crate) fn room(headers: &HeaderMap) -> BytesMut {
+    BytesMut::with_capacity(announced(headers).unwrap_or_default().min(ROOM_BYTES_MAX) as usize)
+}
+
 /// The whole body, at most `bytes_max`, all of it within `patience`.
 pub(crate) async fn whole(
     headers: &HeaderMap,
@@ -34,7 +41,7 @@ pub(crate) async fn whole(
     if let Some(length) = announced(headers).filter(|length| *length > bytes_max as u64) {
         return Err(Unread::TooLarge(length));
     }
-    let mut read = Read { bytes: BytesMut::new(), bytes_max };
+    let mut read = Read { bytes: room(headers), bytes_max };
     match timeout(patience, read.fill(body)).await {
         Ok(Ok(())) => Ok(read.bytes.freeze()),
         Ok(Err(unread)) => Err(unread),

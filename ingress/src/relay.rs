@@ -10,7 +10,7 @@ mod stream;
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header, response::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -186,7 +186,7 @@ async fn collect(
         return Err(too_long(bytes_max));
     }
     let patience = seconds(limits.upstream_first_byte_seconds_max);
-    let mut bytes = BytesMut::new();
+    let mut bytes = read::room(headers);
     let mut gone = false;
     let mut last_call = Box::pin(sleep(Duration::MAX));
     loop {
