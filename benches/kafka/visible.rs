@@ -18,6 +18,8 @@ use super::{latency::MESSAGE_BYTES, site::Site};
 const PROBES: usize = 100;
 /// Calls that go on beside the probes, each on a connection of its own.
 const BESIDE: usize = 2;
+/// Between two questions: each of them is a record too, and to ask without a pause would be the load.
+const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Prober {
             let answered = self.call(&tool).await?;
             while !self.is_visible(&tool).await? {
                 ensure!(answered.elapsed() < PATIENCE, "{tool} is not visible within {PATIENCE:?}");
+                tokio::time::sleep(LOOK).await;
             }
             ages.push(answered.elapsed());
         }
