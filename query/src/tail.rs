@@ -120,7 +120,10 @@ impl Tail {
     ) -> Result<Option<PartitionTail>, Error> {
         let at = Partition { topic: topic::RECORDS.to_owned(), number };
         let Range { start, end } = self.source.bounds(&at).await?;
-        room.change(kept, |kept| Ok(kept.forget_below(from)))?;
+        room.change(kept, |kept| {
+            kept.forget_below(from);
+            Ok(())
+        })?;
         kept.ends_early = end < from;
         if start > kept.next() {
             match gone {
