@@ -132,7 +132,7 @@ mod tests {
 
     fn section(registry: &test_registry::Registry) -> Bus {
         let registry = configuration::Registry {
-            url: registry.url().parse().unwrap(),
+            url: registry.url().parse().expect("a URL"),
             username: None,
             password: None,
             token: None,
