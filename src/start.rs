@@ -18,6 +18,7 @@ use crate::{
     configuration::Configuration,
     keys::Keys,
     operation::{self, Readiness},
+    registry,
     running::{Role, Roles, serve},
     wiring,
 };
@@ -107,21 +108,36 @@ impl<'a> Start<'a> {
         self.roles.push(serve("console", listener, pages, stop));
     }
 
+    /// A schema registry that is away holds up the masking and not the start.
     #[cfg(feature = "masker")]
     pub async fn masker(&mut self, keys: &Keys) -> Result<()> {
-        let config = self.configuration.masker.clone();
-        let deps = masker::Deps {
+        let (config, section) = (self.configuration.masker.clone(), self.configuration.bus.clone());
+        let settled = match registry::publishing(&section).await {
+            Err(error) if !registry::is_away(&error) => return Err(error),
+            settled => settled,
+        };
+        let mut deps = masker::Deps {
             bus: self.bus.clone(),
             opener: keys.opener()?.into(),
             redactor: crate::redaction::watched(&self.configuration.redaction, Source::Keys(keys.clone()))?,
             shadow: crate::redaction::watched_shadow(&self.configuration.redaction, Source::Keys(keys.clone()))?,
             tenants: self.configuration.redaction.tenants.clone().into_iter().collect(),
             identity_key: keys.identity()?,
-            publishing: crate::registry::publishing(&self.configuration.bus).await?,
+            publishing: masker::Publishing::default(),
             clock: self.clock.clone(),
             ready: self.waits("masker"),
         };
-        self.run("masker", false, |stop| async move { Ok(masker::run(config, deps, stop).await?) });
+        self.run("masker", false, |stop| async move {
+            let back = async {
+                match settled {
+                    Ok(publishing) => Ok(publishing),
+                    Err(away) => registry::publishing_when_back(&section, away, &deps.ready).await,
+                }
+            };
+            let Some(publishing) = stop.run_until_cancelled(back).await else { return Ok(()) };
+            deps.publishing = publishing?;
+            Ok(masker::run(config, deps, stop).await?)
+        });
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod faults {
     mod chance;
     mod full_disk;
     mod kafka;
+    mod kept;
     mod kills;
     mod pipeline;
     mod readers;

@@ -16,8 +16,12 @@ use crate::{
 use super::{latency::MESSAGE_BYTES, site::Site};
 
 const PROBES: usize = 100;
+/// Before them, while brokers and roles do all of this for the first time.
+const WARM_UP_PROBES: usize = 30;
 /// Calls that go on beside the probes, each on a connection of its own.
 const BESIDE: usize = 2;
+/// Between two questions: each of them is a record too, and to ask without a pause would be the load.
+const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -41,31 +45,33 @@ pub(crate) fn measure(site: &mut Site) -> Result<Measured> {
     let target = site.through_ingress()?;
     let console = site.query()?.door.context("query listens")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let probe = |name: &str| -> Result<Vec<Duration>> {
+    let probe = |name: &str, probes: usize| -> Result<Vec<Duration>> {
         runtime.block_on(async {
             let (calls, questions) = (load::connect(target.address).await?, load::connect(console).await?);
-            Prober { calls, questions, target: target.clone(), name: name.to_owned() }.probe().await
+            Prober { calls, questions, target: target.clone(), name: name.to_owned() }.probe(probes).await
         })
     };
-    let idle = probe("idle")?;
+    probe("first", WARM_UP_PROBES)?;
+    let idle = probe("idle", PROBES)?;
     // As long as the probes took when nothing else went on; then they go on in what is left of it.
     let window = idle.iter().sum::<Duration>() + Duration::from_secs(5);
     let load = Load { message: message::call(MESSAGE_BYTES), connections: BESIDE, warm_up: Duration::ZERO, window };
     let beside = target.clone();
     let callers = std::thread::spawn(move || load::run(&beside, &load, &[]));
-    let loaded = probe("loaded")?;
+    let loaded = probe("loaded", PROBES)?;
     let seen = callers.join().map_err(|_| anyhow::anyhow!("the callers beside panicked"))??;
     Ok(Measured { idle, loaded, beside: seen.calls as f64 / window.as_secs_f64() })
 }
 
 impl Prober {
-    async fn probe(mut self) -> Result<Vec<Duration>> {
-        let mut ages = Vec::with_capacity(PROBES);
-        for number in 0..PROBES {
+    async fn probe(mut self, probes: usize) -> Result<Vec<Duration>> {
+        let mut ages = Vec::with_capacity(probes);
+        for number in 0..probes {
             let tool = format!("probe_{}_{number}", self.name);
             let answered = self.call(&tool).await?;
             while !self.is_visible(&tool).await? {
                 ensure!(answered.elapsed() < PATIENCE, "{tool} is not visible within {PATIENCE:?}");
+                tokio::time::sleep(LOOK).await;
             }
             ages.push(answered.elapsed());
         }

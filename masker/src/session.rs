@@ -1,15 +1,21 @@
 //! One membership of the consumer group: from joining to shutdown, a rebalance that fences us, or a setback of the log.
 //!
-//! Outputs and positions are committed as one transaction. When it is not known whether a commit happened, the session
+//! Outputs and positions are committed as one transaction, over all partitions that have something at the moment. When it is not known whether a commit happened, the session
 //! ends and the next one begins where the log says.
 
-use std::{collections::HashMap, error::Error, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    error::Error,
+    sync::Arc,
+    time::Duration,
+};
 
-use bus::{Behind, Bus, CommitError, Consumer, Delivery, Lag, Partition};
+use bus::{Behind, Bus, CommitError, Consumer, Delivery, Lag, Partition, Stored};
 use schemas::{Clock, Timestamp, topic};
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval, timeout},
+    task::spawn_blocking,
+    time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +27,11 @@ use crate::{
     stream::Limits,
 };
 
+/// How long what else is there is waited for, so that it becomes one transaction with what came first. A transaction
+/// takes about ten times that on Kafka.
+const GATHERED: Duration = Duration::from_millis(2);
+/// Values of one transaction, in bytes, at most; and one delivery more.
+const GATHERED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often silent streams are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often it is told how far behind the log we are.
@@ -100,20 +111,42 @@ impl Stage {
 
 impl Session<'_> {
     async fn take(&mut self, delivery: Delivery, pause: &mut u64) -> Result<(), Setback> {
+        let mut gathered = BTreeMap::new();
+        self.gather(&mut gathered, delivery);
+        let until = Instant::now() + GATHERED;
+        while !gathered.is_empty()
+            && bytes(&gathered) < GATHERED_BYTES_MAX
+            && let Ok(delivery) = timeout_at(until, self.consumer.next()).await
+        {
+            self.gather(&mut gathered, delivery?);
+        }
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let step = |messages: Vec<Stored>| {
+            let masker = self.stage.masker.clone();
+            move |reading: &mut Reading| reading.take(&messages, &masker)
+        };
+        let steps = gathered.into_iter().map(|(at, messages)| (at, step(messages))).collect();
+        self.work(steps, true).await?;
+        *pause = RETRY_MILLISECONDS_MIN;
+        Ok(())
+    }
+
+    /// Partitions that are lost take with them what was gathered of them: whoever has them now masks it.
+    fn gather(&mut self, gathered: &mut BTreeMap<Partition, Vec<Stored>>, delivery: Delivery) {
         match delivery {
             Delivery::Assigned(positions) => {
                 let limits = self.stage.config.limits();
                 self.readings
                     .extend(positions.iter().map(|at| (at.at.clone(), Reading::resume(at, limits, Work::Mask))));
             }
-            Delivery::Revoked(partitions) => partitions.iter().for_each(|at| drop(self.readings.remove(at))),
-            Delivery::Messages(at, messages) => {
-                let masker = self.stage.masker.clone();
-                self.work(&at, move |reading| reading.take(&messages, &masker), true).await?;
-                *pause = RETRY_MILLISECONDS_MIN;
-            }
+            Delivery::Revoked(partitions) => partitions.iter().for_each(|at| {
+                self.readings.remove(at);
+                gathered.remove(at);
+            }),
+            Delivery::Messages(at, messages) => gathered.entry(at).or_default().extend(messages),
         }
-        Ok(())
     }
 
     /// Masks what the log holds when the end comes, so that a clean stop leaves nothing sealed behind.
@@ -140,12 +173,13 @@ impl Session<'_> {
 
     async fn sweep(&mut self, now: Timestamp) -> Result<(), Setback> {
         let open = self.readings.iter().filter(|(_, reading)| reading.has_open());
+        let mut steps = Vec::new();
         for at in open.map(|(at, _)| at.clone()).collect::<Vec<_>>() {
             let end = self.stage.bus.reader().bounds(&at).await?.end;
             let masker = self.stage.masker.clone();
-            self.work(&at, move |reading| reading.sweep(now, end, &masker), false).await?;
+            steps.push((at, move |reading: &mut Reading| reading.sweep(now, end, &masker)));
         }
-        Ok(())
+        self.work(steps, false).await
     }
 
     /// How much of the log is still to be masked, in our partitions. A log that does not say it now says it later.
@@ -158,26 +192,38 @@ impl Session<'_> {
         metrics::gauge!("hansard_masker_looked_timestamp_seconds").set(now_us as f64 / 1e6);
     }
 
-    /// Masks on a thread that may be busy for long, then commits. Without outputs there is only something to commit
-    /// when the position moved.
-    async fn work(
-        &mut self,
-        at: &Partition,
-        step: impl FnOnce(&mut Reading) -> Outputs + Send + 'static,
-        moved: bool,
-    ) -> Result<(), Setback> {
-        let Some(mut reading) = self.readings.remove(at) else { return Ok(()) };
-        let (reading, outputs) = tokio::task::spawn_blocking(move || {
-            let outputs = step(&mut reading);
-            (reading, outputs)
-        })
-        .await?;
-        if moved || !outputs.is_empty() {
-            self.consumer.commit(&[reading.position()], outputs.into_messages()).await?;
+    /// Masks on threads that may be busy for long, then commits all of it as one. Without outputs there is only something
+    /// to commit when the positions moved.
+    async fn work<S>(&mut self, steps: Vec<(Partition, S)>, moved: bool) -> Result<(), Setback>
+    where
+        S: FnOnce(&mut Reading) -> Outputs + Send + 'static,
+    {
+        let mut busy = Vec::new();
+        for (at, step) in steps {
+            let Some(mut reading) = self.readings.remove(&at) else { continue };
+            busy.push(spawn_blocking(move || {
+                let outputs = step(&mut reading);
+                (at, reading, outputs)
+            }));
         }
-        self.readings.insert(at.clone(), reading);
+        let (mut positions, mut messages) = (Vec::new(), Vec::new());
+        for done in busy {
+            let (at, reading, outputs) = done.await?;
+            if moved || !outputs.is_empty() {
+                positions.push(reading.position());
+                messages.extend(outputs.into_messages());
+            }
+            self.readings.insert(at, reading);
+        }
+        if !positions.is_empty() {
+            self.consumer.commit(&positions, messages).await?;
+        }
         Ok(())
     }
+}
+
+fn bytes(gathered: &BTreeMap<Partition, Vec<Stored>>) -> usize {
+    gathered.values().flatten().map(|message| message.value.len()).sum()
 }
 
 impl Config {

@@ -40,6 +40,11 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    #[error(
+        "hansard.records is another log than the one that this archive was made from (log/origins/records in the archive says \
+         which): ask with the [archive] url that belongs to this log"
+    )]
+    Foreign,
     #[error("what is not archived yet cannot be read")]
     Tail(#[source] bus::Error),
     #[error(
@@ -71,7 +76,7 @@ impl Error {
             Error::Forbidden => StatusCode::FORBIDDEN,
             Error::Unauthenticated(identity::Refused::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Error::Unrecorded(_) | Error::Archive { .. } | Error::Tail(_) | Error::Moved => {
+            Error::Unrecorded(_) | Error::Archive { .. } | Error::Foreign | Error::Tail(_) | Error::Moved => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Error::Unreadable { .. } | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -89,9 +94,12 @@ impl Error {
             Error::Forbidden => Outcome::Forbidden,
             Error::Unauthenticated(_) => Outcome::Unauthenticated,
             Error::Unrecorded(_) => Outcome::Unrecorded,
-            Error::Archive { .. } | Error::Tail(_) | Error::Moved | Error::Unreadable { .. } | Error::Internal(_) => {
-                Outcome::Unreachable
-            }
+            Error::Archive { .. }
+            | Error::Foreign
+            | Error::Tail(_)
+            | Error::Moved
+            | Error::Unreadable { .. }
+            | Error::Internal(_) => Outcome::Unreachable,
         }
     }
 

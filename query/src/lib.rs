@@ -16,6 +16,7 @@ mod error;
 mod feed;
 mod guard;
 mod http;
+mod origin;
 mod pruning;
 mod reading;
 mod replay;

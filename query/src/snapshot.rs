@@ -11,6 +11,7 @@ use schemas::commit::CommitEntry;
 use crate::{
     Error,
     commits::Commits,
+    origin::Origins,
     tail::{Gone, Look, Source, Tail, Tails},
 };
 
@@ -20,6 +21,7 @@ const LOOKS_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     commits: Commits,
+    origins: Origins,
     tail: Tail,
 }
 
@@ -32,13 +34,14 @@ pub(crate) struct Snapshot {
 
 impl Snapshots {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, reader: Arc<dyn bus::Reader>, tail_bytes_max: usize) -> Snapshots {
-        Snapshots { commits: Commits::new(store), tail: Tail::new(reader, tail_bytes_max) }
+        let origins = Origins::new(Arc::clone(&store), Arc::clone(&reader));
+        Snapshots { commits: Commits::new(store), origins, tail: Tail::new(reader, tail_bytes_max) }
     }
 
     pub(crate) async fn take(&self, look: Look) -> Result<Snapshot, Error> {
         for turn in 1..=LOOKS_MAX {
             let gone = if turn < LOOKS_MAX { Gone::LookAgain } else { Gone::Complain };
-            let committed = self.commits.now().await?;
+            let (committed, ()) = futures::try_join!(self.commits.now(), self.origins.check())?;
             if let Some(tails) = self.tail.after(&committed, look, gone).await? {
                 return Ok(Snapshot { files: committed.files, tails, source: self.tail.source().clone() });
             }

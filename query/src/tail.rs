@@ -9,16 +9,27 @@
 mod kept;
 mod source;
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use arrow::array::RecordBatch;
 use bus::{Partition, Reader};
+use futures::{StreamExt, TryStreamExt, stream};
 use schemas::topic;
 use tokio::sync::Mutex;
 
 use self::kept::Kept;
 pub(crate) use self::source::{Read, Source};
 use crate::{Error, commits::Committed};
+
+/// Partitions that are looked at together.
+const LOOKS_AT_ONCE_MAX: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -77,37 +88,42 @@ impl Tail {
         &self.source
     }
 
-    /// All that comes after `committed`; none when the log has moved on and a newer commit log is needed.
+    /// All that comes after `committed`; none when the log has moved on and a newer commit log is needed. The partitions
+    /// are looked at together: each look is a question to the log.
     pub(crate) async fn after(&self, committed: &Committed, look: Look, gone: Gone) -> Result<Option<Tails>, Error> {
+        let partitions = self.source.partitions().await?;
         let mut all = self.kept.lock().await;
+        for number in 0..partitions {
+            all.entry(number).or_default();
+        }
         let bytes_max = if look == Look::Read { self.kept_bytes_max } else { 0 };
         if look == Look::Watch {
             all.values_mut().for_each(Kept::let_go);
         }
-        let mut tails = Tails::default();
-        for number in 0..self.source.partitions().await? {
-            let mut kept = all.remove(&number).unwrap_or_default();
-            let others: usize = all.values().map(Kept::bytes).sum();
-            let room = bytes_max.saturating_sub(others);
-            let tail = self.partition(&mut kept, (number, committed.next(number)), room, gone).await;
-            tails.complaint = tails.complaint.or_else(|| kept.complaint(number));
-            all.insert(number, kept);
-            let Some(tail) = tail? else { return Ok(None) };
-            tails.partitions.push(tail);
+        let room = Room { bytes: AtomicUsize::new(all.values().map(Kept::bytes).sum()), bytes_max };
+        let mut looks = Vec::new();
+        for (number, kept) in all.iter_mut() {
+            looks.push(self.partition(kept, (*number, committed.next(*number)), &room, gone));
         }
-        Ok(Some(tails))
+        let found: Vec<Option<PartitionTail>> = stream::iter(looks).buffered(LOOKS_AT_ONCE_MAX).try_collect().await?;
+        let complaint = all.iter().find_map(|(number, kept)| kept.complaint(*number));
+        let partitions: Option<Vec<PartitionTail>> = found.into_iter().collect();
+        Ok(partitions.map(|partitions| Tails { partitions, complaint }))
     }
 
     async fn partition(
         &self,
         kept: &mut Kept,
         (number, from): (u32, u64),
-        room: usize,
+        room: &Room,
         gone: Gone,
     ) -> Result<Option<PartitionTail>, Error> {
         let at = Partition { topic: topic::RECORDS.to_owned(), number };
-        let Range { start, mut end } = self.source.bounds(&at).await?;
-        kept.forget_below(from);
+        let Range { start, end } = self.source.bounds(&at).await?;
+        room.change(kept, |kept| {
+            kept.forget_below(from);
+            Ok(())
+        })?;
         kept.ends_early = end < from;
         if start > kept.next() {
             match gone {
@@ -115,14 +131,34 @@ impl Tail {
                 Gone::Complain => kept.skip_to(start),
             }
         }
-        while kept.next() < end && kept.bytes() < room {
+        while kept.next() < end && room.is_left() {
             match (self.source.read(&at, kept.next()).await?, gone) {
-                (Read::Piece(piece), _) => kept.take(piece)?,
-                (Read::Nothing, _) => end = kept.next(),
+                (Read::Piece(piece), _) => room.change(kept, |kept| kept.take(piece))?,
+                (Read::Nothing, _) => kept.pass(end),
                 (Read::Gone { .. }, Gone::LookAgain) => return Ok(None),
                 (Read::Gone { start }, Gone::Complain) => kept.skip_to(start),
             }
         }
         Ok(Some(PartitionTail { at, batches: kept.batches(), rest: kept.next().min(end)..end }))
+    }
+}
+
+/// What may be kept of all partitions together. Those that are looked at together may go beyond it by a read each.
+struct Room {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Room {
+    fn is_left(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) < self.bytes_max
+    }
+
+    fn change(&self, kept: &mut Kept, change: impl FnOnce(&mut Kept) -> Result<(), Error>) -> Result<(), Error> {
+        let before = kept.bytes();
+        let changed = change(kept);
+        self.bytes.fetch_add(kept.bytes(), Ordering::Relaxed);
+        self.bytes.fetch_sub(before, Ordering::Relaxed);
+        changed
     }
 }

@@ -60,6 +60,11 @@ impl Kept {
         Ok(())
     }
 
+    /// Goes on at `end`: there is no message before it.
+    pub(super) fn pass(&mut self, end: u64) {
+        self.next = self.next.max(end);
+    }
+
     /// Goes on after messages that are lost.
     pub(super) fn skip_to(&mut self, start: u64) {
         error!(from = self.next, to = start, "the log dropped messages that are not in the archive");

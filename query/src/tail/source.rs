@@ -49,9 +49,15 @@ impl Source {
         self.reader.bounds(at).await.map_err(Error::Tail)
     }
 
-    /// The messages from `from` on. The bounds are looked at after the messages: what is there then was there before.
+    /// The messages from `from` on. Where the first is not the one that was wanted, the bounds are
+    /// looked at after the messages: what is there then was there before.
     pub(crate) async fn read(&self, at: &Partition, from: u64) -> Result<Read, Error> {
         let messages = self.reader.read(at, from, READ_BYTES_MAX, Duration::ZERO).await.map_err(Error::Tail)?;
+        if let Some((first, last)) = messages.first().zip(messages.last())
+            && first.offset == from
+        {
+            return Piece::decode(&messages, last.offset + 1).map(Read::Piece);
+        }
         let start = self.bounds(at).await?.start;
         if start > from {
             return Ok(Read::Gone { start });

@@ -19,7 +19,7 @@ use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use recorder::Recorder;
 use schemas::{
     Clock, Frame, FrameKind, Principal, Record, Timestamp,
-    commit::{Batch, CommitEntry, RECORD_SCHEMA, RECORDS_STREAM, Span, entry_path, object_path},
+    commit::{Batch, CommitEntry, Origin, RECORD_SCHEMA, RECORDS_STREAM, Span, entry_path, object_path, origin_path},
     frame::{KIND_HEADER, associated_data},
     topic,
 };
@@ -112,6 +112,14 @@ impl Ground {
             .send(message(Bytes::from_static(b"key"), Bytes::from_static(b"rubbish")))
             .await
             .expect("sent");
+    }
+
+    /// What the first archiver does: it writes down which log it reads, or another one.
+    pub(crate) async fn write_down_origin(&self, identity: Option<&str>) {
+        let own = self.log.reader().identity(topic::RECORDS).await.expect("an identity").expect("the log knows it");
+        let origin = Origin::new(topic::RECORDS, identity.map_or(own, str::to_owned));
+        let path = Path::from(origin_path(RECORDS_STREAM));
+        self.store.put(&path, PutPayload::from(origin.to_json())).await.expect("written");
     }
 
     /// What the archiver does: one file of at most `rows_max` messages of a partition, then its entry. The rows' number.
@@ -268,6 +276,10 @@ impl Forgetful {
 impl Reader for Forgetful {
     async fn partitions(&self, topic: &str) -> Result<u32, bus::Error> {
         self.inner.partitions(topic).await
+    }
+
+    async fn identity(&self, topic: &str) -> Result<Option<String>, bus::Error> {
+        self.inner.identity(topic).await
     }
 
     async fn bounds(&self, at: &Partition) -> Result<std::ops::Range<u64>, bus::Error> {

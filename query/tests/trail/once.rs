@@ -2,13 +2,13 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use hansard_query::Config;
+use hansard_query::{Config, Error};
 use schemas::RecordKind;
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::{
-    ground::{Ground, PARTITIONS},
+    ground::{Ground, PARTITIONS, asker},
     rows::{record, request, response},
 };
 
@@ -48,6 +48,21 @@ async fn files_and_tail_make_one_table() {
     check_count(&ground, 100).await;
     ground.publish(&[request(100)]).await;
     check_count(&ground, 101).await;
+}
+
+#[tokio::test]
+async fn the_archives_own_log_is_read_and_no_other() {
+    let ground = Ground::new().await;
+    ground.publish(&[request(0)]).await;
+    ground.write_down_origin(None).await;
+    check_count(&ground, 1).await;
+    let ground = Ground::new().await;
+    ground.write_down_origin(Some("another log")).await;
+    ground.publish(&[request(0)]).await;
+    let refused = ground.trail.sql(&asker("ada", &[]), COUNT).await.expect_err("nothing is joined");
+    assert!(matches!(refused, Error::Foreign), "{refused}");
+    let ready = ground.trail.ready().await;
+    assert!(ready.as_deref().is_some_and(|why| why.contains("another log")), "{ready:?}");
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Partition, Reader};
+use bus::Reader;
 use schemas::{Record, topic};
 use serde_json::Value;
 
-const BYTES_MAX: usize = 16 << 20;
+use crate::faults::kept;
+
 /// An event can be read a moment after its record: the transaction ends in one partition after the other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,19 +30,9 @@ pub(crate) async fn check(what: &str, reader: &dyn Reader, rows: &[Record]) {
 /// How often each record is told.
 async fn told(reader: &dyn Reader) -> BTreeMap<String, u32> {
     let mut told = BTreeMap::new();
-    for number in 0..reader.partitions(topic::OCSF).await.expect("partitions") {
-        let at = Partition { topic: topic::OCSF.to_owned(), number };
-        let kept = reader.bounds(&at).await.expect("bounds");
-        let mut from = kept.start;
-        while from < kept.end {
-            let messages = reader.read(&at, from, BYTES_MAX, Duration::ZERO).await.expect("messages");
-            let Some(last) = messages.last() else { break };
-            from = last.offset + 1;
-            for message in messages {
-                let event: Value = serde_json::from_slice(&message.value).expect("JSON");
-                *told.entry(event["metadata"]["uid"].as_str().expect("an id").to_owned()).or_default() += 1;
-            }
-        }
+    for message in kept::messages(reader, topic::OCSF).await {
+        let event: Value = serde_json::from_slice(&message.value).expect("JSON");
+        *told.entry(event["metadata"]["uid"].as_str().expect("an id").to_owned()).or_default() += 1;
     }
     told
 }

@@ -1,6 +1,7 @@
-//! What librdkafka can do and its Rust binding does not offer: the generation of a group's membership, what a user is
-//! allowed to do with a topic, giving rights; and what it offers only by a client that never gets a token: making topics
-//! and asking for their settings.
+//! What librdkafka can do and its Rust binding does not offer: the generation of a group's membership, which topic it is
+//! and what a user is allowed to do with it, giving rights; what it offers only by a client that never gets a token:
+//! making topics and asking for their settings; and what it offers only with a question to another thread: how far a
+//! consumer has come.
 //!
 //! The only unsafe code of this house. Each function owns what it makes, frees it on every path by [`Owned`], and
 //! keeps nothing of librdkafka's beyond its own return.
@@ -12,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::bindings::{self as c, rd_kafka_resp_err_t as Code};
+use rdkafka::{
+    TopicPartitionList,
+    bindings::{self as c, rd_kafka_resp_err_t as Code},
+};
 
 use super::super::{Grant, Operation, Plan, Resource};
 
@@ -52,15 +56,52 @@ pub(super) fn generation(consumer: *mut c::rd_kafka_t) -> Option<i32> {
     }
 }
 
+/// Writes into each element of the list the offset behind all that the consumer has handed out or passed over since it
+/// was placed last; none where nothing came since. It asks nobody.
+pub(super) fn places(consumer: *mut c::rd_kafka_t, list: &TopicPartitionList) {
+    // SAFETY: consumer and list outlive the call, which only reads the one and fills the other.
+    unsafe { c::rd_kafka_position(consumer, list.ptr()) };
+}
+
 /// What this user may do with a topic; an error in librdkafka's words if the brokers do not say.
 pub(super) fn operations(
     client: *mut c::rd_kafka_t,
     topic: &str,
     patience: Duration,
 ) -> Result<Vec<Operation>, String> {
+    described(client, topic, patience, |description| {
+        let mut count = 0;
+        // SAFETY: the description is alive, and so are its operations, of which there are as many as it says.
+        unsafe {
+            let operations = c::rd_kafka_TopicDescription_authorized_operations(description, &raw mut count);
+            (0..count).filter_map(|index| operation(*operations.add(index))).collect()
+        }
+    })
+}
+
+/// The id that the cluster gave the topic when it was made; `None` from brokers that give none.
+pub(super) fn topic_id(client: *mut c::rd_kafka_t, topic: &str, patience: Duration) -> Result<Option<String>, String> {
+    described(client, topic, patience, |description| {
+        // SAFETY: the description is alive, and so are its id and the text of that.
+        let id = unsafe {
+            let id = NonNull::new(c::rd_kafka_TopicDescription_topic_id(description).cast_mut());
+            id.map(|id| text(c::rd_kafka_Uuid_base64str(id.as_ptr())))
+        };
+        id.filter(|id| !id.is_empty() && id != NO_ID)
+    })
+}
+
+/// What `read` finds in the brokers' description of a topic, which is alive while it reads.
+fn described<T>(
+    client: *mut c::rd_kafka_t,
+    topic: &str,
+    patience: Duration,
+    read: impl FnOnce(*const c::rd_kafka_TopicDescription_t) -> T,
+) -> Result<T, String> {
     let name = owned(topic)?;
     let mut names = [name.as_ptr()];
-    // SAFETY: `names` and the client outlive the calls; the rest is ours until the end of the function.
+    // SAFETY: `names` and the client outlive the calls; the rest is ours until the end of the function, and what is
+    // found belongs to the event.
     unsafe {
         let topics = c::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
         let topics = Owned::new(topics, c::rd_kafka_TopicCollection_destroy).ok_or("no topic collection")?;
@@ -76,36 +117,8 @@ pub(super) fn operations(
         if count == 0 {
             return Err("the brokers do not describe the topic".to_owned());
         }
-        let description = *found;
-        fault(c::rd_kafka_TopicDescription_error(description))?;
-        let mut count = 0;
-        let operations = c::rd_kafka_TopicDescription_authorized_operations(description, &raw mut count);
-        Ok((0..count).filter_map(|index| operation(*operations.add(index))).collect())
-    }
-}
-
-/// The id that the cluster gave the topic when it was made; `None` from brokers that give none.
-pub(super) fn topic_id(client: *mut c::rd_kafka_t, topic: &str, patience: Duration) -> Result<Option<String>, String> {
-    let name = owned(topic)?;
-    let mut names = [name.as_ptr()];
-    // SAFETY: `names` and the client outlive the calls; the rest is ours until the end of the function, and what is
-    // found belongs to the event.
-    unsafe {
-        let topics = c::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-        let topics = Owned::new(topics, c::rd_kafka_TopicCollection_destroy).ok_or("no topic collection")?;
-        let options = options(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, patience)?;
-        let event = answer(client, patience, |queue| {
-            c::rd_kafka_DescribeTopics(client, topics.raw(), options.raw(), queue);
-        })?;
-        let result = c::rd_kafka_event_DescribeTopics_result(event.raw());
-        let mut count = 0;
-        let found = c::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-        if count == 0 {
-            return Err("the brokers do not describe the topic".to_owned());
-        }
         fault(c::rd_kafka_TopicDescription_error(*found))?;
-        let id = NonNull::new(c::rd_kafka_TopicDescription_topic_id(*found).cast_mut());
-        Ok(id.map(|id| text(c::rd_kafka_Uuid_base64str(id.as_ptr()))).filter(|id| !id.is_empty() && id != NO_ID))
+        Ok(read(*found))
     }
 }
 

@@ -69,10 +69,14 @@ impl Reader for Tails {
     ) -> Result<Vec<Stored>, Error> {
         // A patience beyond what the clock can count is one without end.
         let until = Instant::now().checked_add(patience);
-        let mut end = self.bounds(at).await?.end;
         let tail = self.tail(&at.topic)?;
         let mut news = tail.news();
         let mut wish = tail.wish(at.number, from);
+        let here = wish.messages(bytes_max);
+        if !here.is_empty() {
+            return Ok(here);
+        }
+        let mut end = self.bounds(at).await?.end;
         let mut answer_until = Instant::now() + ANSWER_PATIENCE;
         loop {
             news.mark_unchanged();
@@ -88,7 +92,7 @@ impl Reader for Tails {
                     let (topic, number) = (&at.topic, at.number);
                     return Err(Error::new(format!("the brokers do not give {topic}/{number} from {from} on in time")));
                 }
-                Look::Wait => Some(answer_until),
+                Look::Wait => Some(wish.looks_again_at().map_or(answer_until, |at| answer_until.min(at.into()))),
             };
             wait(&mut news, waits_until).await;
         }

@@ -2,7 +2,8 @@
 //!
 //! A read is answered from the window of its partition; where the window is elsewhere it is moved, and while somebody
 //! waits for the first message behind a move, nobody else moves it. That there is nothing to read is said only after
-//! the brokers have said so: the end of the log was asked for, and fetching has come to it.
+//! the brokers have said so: the end of the log was asked for, and fetching has come to it. Where a log ends with marks
+//! of transactions, which are no messages, librdkafka's own place says that they were passed.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use rdkafka::{
-    Message as _,
+    Message as _, Offset,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -26,6 +27,7 @@ use super::{
     catalogue::bounds,
     client::{self, Context, Trouble},
     explain::explained,
+    native,
     poller::at_offsets,
     sender::stored,
     window::Window,
@@ -35,6 +37,9 @@ use crate::{Error, Partition, Stored};
 /// How long one poll waits; a move is seen after that.
 const POLL: Duration = Duration::from_millis(5);
 const MESSAGES_AT_ONCE_MAX: usize = 512;
+/// How long what is fetched is waited for before the window is moved: librdkafka does not say that it has passed what
+/// an open transaction stands behind, and says so after a move.
+const FETCHED_PATIENCE: Duration = Duration::from_millis(4 * FETCH_MILLISECONDS_MAX as u64);
 /// A partition that nobody has read for so long is not followed any more.
 const FOLLOWED_SECONDS_MAX: u64 = 10;
 /// The longest that a broker holds a fetch back, and so about what a move costs.
@@ -112,7 +117,7 @@ impl Tail {
 
     /// A wish to read one partition.
     pub(super) fn wish(&self, number: u32, from: u64) -> Wish {
-        Wish { shared: self.shared.clone(), number, from, moved: false }
+        Wish { shared: self.shared.clone(), number, from, moved: false, waits_until: None }
     }
 }
 
@@ -129,9 +134,26 @@ pub(super) struct Wish {
     from: u64,
     /// The window was moved for it, and nobody else may until it is answered.
     moved: bool,
+    /// When the window is moved though what is fetched should come here by itself.
+    waits_until: Option<Instant>,
 }
 
 impl Wish {
+    /// Messages, as far as they are here.
+    pub(super) fn messages(&mut self, bytes_max: usize) -> Vec<Stored> {
+        let mut places = self.shared.places();
+        let Some(place) = places.get_mut(&self.number).filter(|place| place.window.covers(self.from)) else {
+            return Vec::new();
+        };
+        place.read_at = Instant::now();
+        place.window.read(self.from, bytes_max)
+    }
+
+    /// When there is something to do without any news.
+    pub(super) fn looks_again_at(&self) -> Option<Instant> {
+        self.waits_until.filter(|_| !self.moved)
+    }
+
     /// `end`: where the log ended when it was asked last; behind that nothing can be.
     pub(super) fn look(&mut self, bytes_max: usize, end: u64) -> Result<Look, Error> {
         let shared = self.shared.clone();
@@ -149,18 +171,26 @@ impl Wish {
                 return Ok(Look::Messages(read));
             }
             if self.moved && window.is_at_end() {
-                window.note_empty_until(end);
+                window.skip_to(end);
             }
-            if window.is_empty_until(self.from, end) {
+            if window.next() >= end {
                 self.release(place);
                 self.follow(place);
                 return Ok(Look::Nothing);
+            }
+            if window.is_placed() && !self.has_waited() {
+                return Ok(Look::Wait);
             }
         } else if self.from >= end {
             return Ok(Look::Nothing);
         }
         self.take(place);
         Ok(Look::Wait)
+    }
+
+    /// Whether what is fetched should be here by now.
+    fn has_waited(&mut self) -> bool {
+        Instant::now() >= *self.waits_until.get_or_insert_with(|| Instant::now() + FETCHED_PATIENCE)
     }
 
     /// What comes at the end is waited for, not looked for.
@@ -228,6 +258,7 @@ impl Shared {
                 }
                 patience = Duration::ZERO;
             }
+            self.pass_marks(&consumer, &assigned);
         }
         // Nothing was joined, so there is nothing to leave: what librdkafka still has to do must not hold up anyone.
         drop(consumer);
@@ -249,6 +280,20 @@ impl Shared {
                 place.window.place();
                 assigned.insert(*number, ());
                 note(consumer.incremental_assign(&here));
+            }
+        }
+    }
+
+    /// What librdkafka has handed out is pushed by now; what else it has passed are marks.
+    fn pass_marks(&self, consumer: &Native, assigned: &BTreeMap<u32, ()>) {
+        let followed: Vec<_> = assigned.keys().map(|number| (self.partition(*number), 0)).collect();
+        let here = at_offsets(&followed);
+        native::places(consumer.client().native_ptr(), &here);
+        for element in here.elements() {
+            let Offset::Offset(offset) = element.offset() else { continue };
+            let (number, offset) = (natural(element.partition()), u64::try_from(offset).unwrap_or(0));
+            if self.places().get_mut(&number).is_some_and(|place| place.window.passed(offset)) {
+                self.tell();
             }
         }
     }

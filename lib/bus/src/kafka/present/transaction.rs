@@ -39,8 +39,14 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
 /// cluster, as a broker that was killed does, until any connection changes by itself: that is minutes, and no timeout is
 /// looked at (its issues 5511 and 5456).
 const IDLE_MILLISECONDS_MAX: u32 = 5_000;
+/// The first pause before something that a broker refused for now is asked again; the next ones double. A transaction
+/// that follows another one is refused for as long as that is written down everywhere, some milliseconds, and
+/// librdkafka would wait for 100.
+const RETRY_MILLISECONDS_MIN: u32 = 5;
 /// The queue of librdkafka, in KiB: a transaction is in memory anyway.
 const WAITING_KIBIBYTES_MAX: u32 = 1024 * 1024;
+/// Between two looks at what is not delivered yet.
+const DELIVERY_PAUSE: Duration = Duration::from_millis(1);
 /// How long a full queue of librdkafka is waited for.
 const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
@@ -126,6 +132,7 @@ fn attempt(producer: &Native, work: &Work) -> Result<(), KafkaError> {
     if let Some((positions, group)) = &work.positions {
         producer.send_offsets_to_transaction(positions, group, STEP_PATIENCE)?;
     }
+    await_deliveries(producer);
     let until = Instant::now() + COMMIT_PATIENCE;
     loop {
         match producer.commit_transaction(STEP_PATIENCE) {
@@ -133,6 +140,14 @@ fn attempt(producer: &Native, work: &Work) -> Result<(), KafkaError> {
             Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < until => {}
             done => return done,
         }
+    }
+}
+
+/// A commit waits for them as well, but the binding does it 100 ms at a time where its own thread hears of them first.
+fn await_deliveries(producer: &Native) {
+    let until = Instant::now() + STEP_PATIENCE;
+    while producer.in_flight_count() > 0 && Instant::now() < until {
+        std::thread::sleep(DELIVERY_PAUSE);
     }
 }
 
@@ -145,6 +160,7 @@ fn transactional(config: &Config, group: &str) -> Result<Native, Error> {
         .set("transaction.timeout.ms", TRANSACTION_MILLISECONDS_MAX.to_string())
         .set("message.timeout.ms", TRANSACTION_MILLISECONDS_MAX.to_string())
         .set("connections.max.idle.ms", IDLE_MILLISECONDS_MAX.to_string())
+        .set("retry.backoff.ms", RETRY_MILLISECONDS_MIN.to_string())
         .set("compression.codec", "zstd")
         .set("linger.ms", "0")
         .set("queue.buffering.max.kbytes", WAITING_KIBIBYTES_MAX.to_string())

@@ -11,7 +11,7 @@ const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Window {
-    /// All committed messages from here to `next` are in `messages`.
+    /// All committed messages from here to `next` are in `messages`; what else was there is marks of transactions.
     start: u64,
     next: u64,
     messages: VecDeque<Stored>,
@@ -20,8 +20,8 @@ pub(super) struct Window {
     placed: bool,
     /// That it has come to the end since it was placed or got a message.
     at_end: bool,
-    /// Between `next` and this offset there is nothing but marks of transactions.
-    empty_until: u64,
+    /// That something of it came since it was placed, so that what librdkafka says of its place is of this one.
+    heard: bool,
 }
 
 impl Window {
@@ -34,7 +34,7 @@ impl Window {
             bytes: 0,
             placed: false,
             at_end: false,
-            empty_until: offset,
+            heard: false,
         }
     }
 
@@ -54,30 +54,30 @@ impl Window {
         self.at_end
     }
 
-    /// Whether nothing is to be read from `offset` on while the log ends at `end`.
-    pub(super) fn is_empty_until(&self, offset: u64, end: u64) -> bool {
-        offset >= end || (offset == self.next && self.empty_until >= end)
-    }
-
-    /// That the end was come to, after it was known to be at `end` or behind.
-    pub(super) fn note_empty_until(&mut self, end: u64) {
-        self.empty_until = self.empty_until.max(end);
-    }
-
     /// Fetching begins anew at `next`.
     pub(super) fn place(&mut self) {
-        (self.placed, self.at_end) = (true, false);
+        (self.placed, self.at_end, self.heard) = (true, false, false);
     }
 
     pub(super) fn displace(&mut self) {
-        (self.placed, self.at_end) = (false, false);
+        (self.placed, self.at_end, self.heard) = (false, false, false);
     }
 
     pub(super) fn reached_end(&mut self) {
-        self.at_end = self.placed;
+        (self.at_end, self.heard) = (self.placed, self.placed);
     }
 
-    /// What was before `offset` is gone.
+    /// Fetching has come to `offset`, and all messages before it were pushed: the rest are marks of transactions. Whether
+    /// that is news.
+    pub(super) fn passed(&mut self, offset: u64) -> bool {
+        let is_news = self.placed && self.heard && offset > self.next;
+        if is_news {
+            self.next = offset;
+        }
+        is_news
+    }
+
+    /// There is nothing to read before `offset`.
     pub(super) fn skip_to(&mut self, offset: u64) {
         self.next = self.next.max(offset);
     }
@@ -88,7 +88,7 @@ impl Window {
             return self.placed;
         }
         self.next = message.offset + 1;
-        self.at_end = false;
+        (self.at_end, self.heard) = (false, true);
         self.bytes += message.value.len();
         self.messages.push_back(message);
         self.bytes < KEPT_BYTES_MAX
@@ -161,14 +161,27 @@ mod tests {
     }
 
     #[test]
+    fn marks_are_passed_over_once_something_was_heard() {
+        let mut window = Window::at(7);
+        assert!(!window.passed(20), "it is not placed");
+        window.place();
+        assert!(!window.passed(20), "that was the place before this one");
+        window.push(message(8, 1));
+        assert!(!window.passed(9) && window.passed(10) && !window.passed(10));
+        assert_eq!((window.next(), offsets(&mut window, 8, 100)), (10, vec![8]));
+        window.displace();
+        assert!(!window.passed(30) && window.next() == 10, "nothing is fetched");
+    }
+
+    #[test]
     fn an_end_counts_until_something_comes() {
         let mut window = Window::at(7);
-        assert!(window.is_empty_until(7, 7) && !window.is_empty_until(7, 8));
+        window.reached_end();
+        assert!(!window.is_at_end(), "it is not placed");
         window.place();
         window.reached_end();
-        window.note_empty_until(8);
-        assert!(window.is_at_end() && window.is_empty_until(7, 8) && !window.is_empty_until(7, 9));
+        assert!(window.passed(8) && window.is_at_end());
         window.push(message(9, 1));
-        assert!(!window.is_at_end() && !window.is_empty_until(7, 8));
+        assert!(!window.is_at_end());
     }
 }
