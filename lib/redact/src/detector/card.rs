@@ -89,11 +89,7 @@ pub(crate) fn check(text: &[u8], at: usize, _: &mut Look) -> Option<(usize, usiz
                 (count, group, end) = (count + 1, group + 1, end + 1);
             }
             next => {
-                if count >= DIGITS_MIN
-                    && (is_exponent(text, end) || !next.is_some_and(|byte| is_word(*byte)))
-                    && likeness(&digits[..count]).is_some_and(|likeness| counts(text, at, end, likeness))
-                    && !is_in_uuid(text, at, end)
-                {
+                if count >= DIGITS_MIN && is_card(text, at, end, &digits[..count]) {
                     best = Some((at, end));
                 }
                 let grouped = matches!(next, Some(b' ' | b'-')) && text.get(end + 1).is_some_and(u8::is_ascii_digit);
@@ -112,6 +108,14 @@ fn is_exponent(text: &[u8], at: usize) -> bool {
     matches!(text.get(at), Some(b'e' | b'E')) && is_digit(text, at + 1 + sign)
 }
 
+/// Hardly any run of digits comes to this: it stays out of the loop.
+#[inline(never)]
+fn is_card(text: &[u8], start: usize, end: usize, digits: &[u8]) -> bool {
+    (is_exponent(text, end) || !text.get(end).is_some_and(|byte| is_word(*byte)))
+        && likeness(digits).is_some_and(|likeness| counts(text, start, end, likeness))
+        && !is_in_uuid(text, start, end)
+}
+
 fn likeness(digits: &[u8]) -> Option<Likeness> {
     let prefix = digits[..6].iter().fold(0, |value, digit| value * 10 + u32::from(*digit));
     let of_prefix = |(first, last, ..): &&Issuer| (*first..=*last).contains(&prefix);
@@ -125,8 +129,27 @@ fn likeness(digits: &[u8]) -> Option<Likeness> {
 }
 
 fn counts(text: &[u8], start: usize, end: usize, likeness: Likeness) -> bool {
-    let bare = || text[start..end].iter().all(u8::is_ascii_digit);
-    likeness == Likeness::Usual || !bare() || !is_of_program(text, start, end) || is_announced(text, start)
+    let rare = likeness == Likeness::Rare;
+    if !text[start..end].iter().all(u8::is_ascii_digit) {
+        // The groups of another number, as in `DE44 5001 …`.
+        return !(rare && start >= 2 && text[start - 1] == b' ' && is_digit(text, start - 2));
+    }
+    let unlikely = is_among_numbers(text, start, end) || (rare && is_of_program(text, start, end));
+    !unlikely || is_announced(text, start)
+}
+
+/// An item of a list whose neighbour is as long and no card.
+fn is_among_numbers(text: &[u8], start: usize, end: usize) -> bool {
+    let space = |byte: u8| byte.is_ascii_whitespace();
+    let digit = |byte: u8| byte.is_ascii_digit();
+    let comma = run_back(text, start, SPACES_MAX, space);
+    let last = comma < start && before(text, comma) == Some(b',');
+    let last = last.then(|| &text[run_back(text, comma - 1, DIGITS_MAX + 1, digit)..comma - 1]);
+    let item = run(&text[..text.len().min(end + 1 + SPACES_MAX)], end + 1, space);
+    let next = text.get(end) == Some(&b',') && item > end + 1;
+    let next = next.then(|| &text[item..run(&text[..text.len().min(item + DIGITS_MAX + 1)], item, digit)]);
+    let long = |digits: &[u8]| digits.len() > DIGITS_MIN && !luhn(digits.iter().map(|digit| digit - b'0'));
+    last.is_some_and(long) || next.is_some_and(long)
 }
 
 /// Is it the value of a name, an argument, an item of a list?

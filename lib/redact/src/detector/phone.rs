@@ -349,7 +349,17 @@ fn american(text: &[u8], at: usize) -> Option<usize> {
     }
     let end = run(text, line + 1, |byte| byte.is_ascii_digit());
     let spaced = !bracket && text[at..end].iter().all(|byte| byte.is_ascii_digit() || *byte == b' ');
-    (end - line == 5 && (!spaced || is_announced(text, at))).then_some(end)
+    (end - line == 5 && (!spaced || is_announced(text, at) || !may_be_list(text, at, end))).then_some(end)
+}
+
+/// Does a list go on around these groups, or are they round: `512 768 1024`, `200 300 4000`?
+fn may_be_list(text: &[u8], start: usize, end: usize) -> bool {
+    let before = start >= 2 && text[start - 1] == b' ' && is_digit(text, start - 2);
+    let behind = text.get(end) == Some(&b' ') && is_digit(text, end + 1);
+    let value = |group: &[u8]| group.iter().fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+    before
+        || behind
+        || text[start..end].split(|byte| *byte == b' ').map(value).all(|value| value % 8 == 0 || value % 10 == 0)
 }
 
 /// `512 768 1024` may be any numbers; it is a phone's after a word that says so.
@@ -362,12 +372,11 @@ fn is_announced(text: &[u8], at: usize) -> bool {
 /// `576 036 898`, `32 434 08 67`: as in Poland and Spain, where no list of numbers goes on.
 fn spaced(text: &[u8], at: usize) -> Option<usize> {
     let (groups, count, end) = groups(text, at, b" ");
-    let values = || text[at..end].split(|byte| *byte == b' ');
-    // `500 502 503`, `512 256 128`: states and sizes.
-    let mobile = groups[..count] == [3, 3, 3] && text[at] >= b'5' && values().any(|group| group[0] >= b'6');
+    let mut values = text[at..end].split(|byte| *byte == b' ');
+    // `404 500 503`: states.
+    let mobile = groups[..count] == [3, 3, 3] && text[at] >= b'2' && values.any(|group| group[0] >= b'6');
     let polish = groups[..count] == [2, 3, 2, 2] && text[at] != b'0';
-    let listed = at >= 2 && text[at - 1] == b' ' && is_digit(text, at - 2);
-    ((mobile || polish) && !listed).then_some(end)
+    ((mobile || polish) && !may_be_list(text, at, end)).then_some(end)
 }
 
 /// `26 943318 office`, `(1) 113-3240-Office`: groups of digits that the word behind says to be a phone's.
