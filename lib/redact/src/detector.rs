@@ -3,6 +3,7 @@
 
 use crate::bytes::is_word;
 
+pub(crate) mod azure;
 pub(crate) mod card;
 pub(crate) mod email;
 pub(crate) mod hardware;
@@ -47,8 +48,9 @@ pub(crate) enum Shape {
 pub(crate) struct Sides {
     /// Shortest and longest run.
     pub(crate) lengths: (usize, usize),
-    /// What the byte before may be; anything when empty.
+    /// What the two bytes before may be; anything when empty.
     pub(crate) before: &'static [u8],
+    pub(crate) second_before: &'static [u8],
     /// What it may not be.
     pub(crate) not_before: &'static [u8],
     /// No word goes on from before.
@@ -64,7 +66,16 @@ pub(crate) struct Sides {
 impl Sides {
     const fn any(shortest: usize, longest: usize) -> Sides {
         let lengths = (shortest, longest);
-        Sides { lengths, before: b"", not_before: b"", apart: false, first: b"", behind: b"", beyond: b"" }
+        Sides {
+            lengths,
+            before: b"",
+            second_before: b"",
+            not_before: b"",
+            apart: false,
+            first: b"",
+            behind: b"",
+            beyond: b"",
+        }
     }
 
     const fn apart(shortest: usize, longest: usize, not_before: &'static [u8], first: &'static [u8]) -> Sides {
@@ -85,7 +96,8 @@ impl Sides {
 /// The first digits of all brands.
 const BRANDS: &[u8] = b"12345689";
 const CARD: &[Sides] = &[Sides::apart(12, 19, b".", BRANDS), Sides::apart(3, 11, b".", BRANDS).before(b" -", b"")];
-const IBAN: &[Sides] = &[Sides { before: b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", ..Sides::any(2, 31) }];
+const CAPITALS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const IBAN: &[Sides] = &[Sides { before: CAPITALS, second_before: CAPITALS, ..Sides::any(2, 31) }];
 const PHONE: &[Sides] = &[
     Sides { before: b"+(", ..Sides::any(1, 15) },
     // With a trunk prefix, or two of them.
@@ -117,6 +129,11 @@ const DETECTORS: &[Detector] = &[
     Detector { name: "pem", shape: Shape::Literals(&["-----begin ", "-----end "]), check: pem::check },
     Detector { name: "jwt", shape: Shape::Literals(&["eyj"]), check: jwt::check },
     Detector { name: "url_credential", shape: Shape::Literals(&["://"]), check: url::check },
+    Detector {
+        name: "azure_client_secret",
+        shape: Shape::Literals(&["6q~", "7q~", "8q~", "9q~"]),
+        check: azure::check,
+    },
     Detector { name: "card", shape: Shape::Digits(CARD), check: card::check },
     Detector { name: "iban", shape: Shape::Digits(IBAN), check: iban::check },
     Detector { name: "email", shape: Shape::AtSign, check: email::check },

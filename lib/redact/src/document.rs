@@ -17,15 +17,16 @@ use crate::{
     rules::RuleId,
     scan::Hit,
     token,
+    view::LONG_MIN,
 };
 
 /// Longest pointer in the evidence, in bytes; what is deeper is told by its parents.
 const POINTER_BYTES_MAX: usize = 192;
 
-/// Shortest base64 that is a file, in bytes.
-pub(crate) const BLOB_BYTES_MIN: usize = 256;
+/// Shortest base64 that is a file, in bytes; the last two may be no digits.
+pub(crate) const BLOB_BYTES_MIN: usize = LONG_MIN + 2;
 /// Keys of the type of a file, and of its bytes in base64.
-const TYPED: [&str; 2] = ["mimeType", "media_type"];
+pub(crate) const TYPED: [&str; 2] = ["mimeType", "media_type"];
 const BYTES: [&str; 2] = ["data", "blob"];
 
 /// Longest key that is a step of a pointer, in bytes as written: an escape has up to six bytes for one.
@@ -309,8 +310,8 @@ impl<'a, 'm> Walk<'a, 'm> {
         let raw = self.text.get(range.clone()).unwrap_or_default();
         self.remember(raw, &range, named);
         let (field, fields) = (self.field(), self.levels.last().map_or(&self.fields, |level| &level.current));
-        let leads_on = !fields.is_empty() || self.mask.rules().may_hold_blob(raw);
-        let leads_on = leads_on && (may_be_document(raw) || raw.starts_with('\\'));
+        let leads_on = (may_be_document(raw) || raw.starts_with('\\'))
+            && (!fields.is_empty() || self.mask.rules().may_hold_blob(raw));
         if keyed.is_none() && hits.is_empty() && !named && field.is_none() && !leads_on {
             return Ok(());
         }
@@ -576,7 +577,9 @@ impl Level {
 
 /// Is it base64, long enough for a file?
 fn is_file(raw: &str) -> bool {
-    raw.len() >= BLOB_BYTES_MIN && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte))
+    let digits = raw.strip_suffix('=').unwrap_or(raw);
+    let digits = digits.strip_suffix('=').unwrap_or(digits);
+    raw.len() >= BLOB_BYTES_MIN && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte))
 }
 
 /// Does the text of a string begin as a document does?

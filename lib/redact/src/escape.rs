@@ -4,7 +4,7 @@
 //! It refuses to fail: what is no escape stays as it is, and half of a surrogate pair becomes U+FFFD, so that a cut or
 //! careless text is looked at all the same.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use memchr::memchr;
 
@@ -20,13 +20,31 @@ pub(crate) struct Plain<'r> {
     units: Vec<Unit>,
 }
 
-/// Where an escape stands, and the character that it stands for.
+/// Where an escape stands, and the character that it stands for. There may be as many as the text has words, so they are
+/// small: no text is longer than [`BODY_BYTES_MAX`](crate::BODY_BYTES_MAX).
 #[derive(Debug)]
 struct Unit {
-    raw: usize,
-    raw_end: usize,
-    plain: usize,
-    plain_end: usize,
+    raw: u32,
+    plain: u32,
+    raw_length: u8,
+    plain_length: u8,
+}
+
+impl Unit {
+    fn new(raw: Range<usize>, plain: Range<usize>) -> Unit {
+        let (raw_length, plain_length) = (raw.len() as u8, plain.len() as u8);
+        Unit { raw: raw.start as u32, plain: plain.start as u32, raw_length, plain_length }
+    }
+
+    fn raw(&self) -> Range<usize> {
+        let start = self.raw as usize;
+        start..start + usize::from(self.raw_length)
+    }
+
+    fn plain(&self) -> Range<usize> {
+        let start = self.plain as usize;
+        start..start + usize::from(self.plain_length)
+    }
 }
 
 /// The text with one level of escapes undone.
@@ -47,7 +65,7 @@ impl<'r> Plain<'r> {
             at = start + length;
             let plain = text.len();
             text.push(letter);
-            units.push(Unit { raw: start, raw_end: at, plain, plain_end: text.len() });
+            units.push(Unit::new(start..at, plain..text.len()));
             next = next_backslash(raw.as_bytes(), at);
         }
         text.push_str(&raw[at..]);
@@ -56,29 +74,34 @@ impl<'r> Plain<'r> {
 
     /// Where a range that starts here in the raw text starts.
     pub(crate) fn start(&self, raw: usize) -> usize {
-        match self.units[..self.units.partition_point(|unit| unit.raw <= raw)].last() {
-            Some(unit) if raw < unit.raw_end => unit.plain,
-            Some(unit) => unit.plain_end + raw - unit.raw_end,
+        match self.last(|unit| unit.raw().start <= raw) {
+            Some(unit) if raw < unit.raw().end => unit.plain().start,
+            Some(unit) => unit.plain().end + raw - unit.raw().end,
             None => raw,
         }
     }
 
     /// Where a range that ends here in the raw text ends.
     pub(crate) fn end(&self, raw: usize) -> usize {
-        match self.units[..self.units.partition_point(|unit| unit.raw < raw)].last() {
-            Some(unit) if raw < unit.raw_end => unit.plain_end,
-            Some(unit) => unit.plain_end + raw - unit.raw_end,
+        match self.last(|unit| unit.raw().start < raw) {
+            Some(unit) if raw < unit.raw().end => unit.plain().end,
+            Some(unit) => unit.plain().end + raw - unit.raw().end,
             None => raw,
         }
     }
 
     /// Where the character that begins here in the plain text is written.
     pub(crate) fn raw(&self, plain: usize) -> usize {
-        match self.units[..self.units.partition_point(|unit| unit.plain < plain)].last() {
-            Some(unit) if plain < unit.plain_end => unit.raw_end,
-            Some(unit) => unit.raw_end + plain - unit.plain_end,
+        match self.last(|unit| unit.plain().start < plain) {
+            Some(unit) if plain < unit.plain().end => unit.raw().end,
+            Some(unit) => unit.raw().end + plain - unit.plain().end,
             None => plain,
         }
+    }
+
+    /// The last escape before a place.
+    fn last(&self, is_before: impl Fn(&Unit) -> bool) -> Option<&Unit> {
+        self.units[..self.units.partition_point(is_before)].last()
     }
 }
 

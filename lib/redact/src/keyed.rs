@@ -41,19 +41,31 @@ pub(crate) struct Outcome {
     pub(crate) far: usize,
 }
 
+/// Where the name that goes on at `at` ends.
+#[inline]
+pub(crate) fn name_end(text: &[u8], at: usize) -> usize {
+    run(&text[..text.len().min(at + NAME_BYTES_MAX)], at, is_name)
+}
+
+/// Most words that hold an anchor are prose: they are followed by no separator and are no flag.
+#[inline]
+pub(crate) fn may_announce(text: &[u8], at: usize, end: usize) -> bool {
+    text.get(end).is_some_and(|follows| LINKS[usize::from(*follows)] && may_link(text, at, end, *follows))
+}
+
 /// `at` is somewhere in the name.
 pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
     let mut outcome = Outcome::default();
-    let end = run(&text[..text.len().min(at + NAME_BYTES_MAX)], at, is_name);
-    let Some(follows) = text.get(end).copied() else { return outcome };
+    let end = name_end(text, at);
+    if !may_announce(text, at, end) {
+        return outcome;
+    }
     outcome.walked = end - at;
-    if is_json_quote(follows) {
+    if is_json_quote(text[end]) {
         let start = run_back(text, at, NAME_BYTES_MAX, |byte| !is_json_quote(byte) && byte != b'\n');
         let opened = before(text, start).is_some_and(is_json_quote);
         outcome.quoted_name = opened && rules.names.keyed(&text[start..end]).is_some();
         outcome.name_at = start;
-    } else if !may_link(text, at, end, follows) {
-        return outcome;
     }
     let start = run_back(text, at, NAME_BYTES_MAX, is_name);
     outcome.hit = hit(rules, text, start, end, &mut outcome.far);
@@ -64,18 +76,21 @@ pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
     outcome
 }
 
-/// Most words that hold an anchor are prose: they are followed by no separator and are no flag.
 fn may_link(text: &[u8], at: usize, end: usize, follows: u8) -> bool {
     match follows {
-        b'=' | b':' | b'>' | b'\'' | b'`' => true,
         b'?' | b'+' => text.get(end + 1) == Some(&b'='),
         b' ' | b'\t' => {
-            let name = run_back(text, at, NAME_BYTES_MAX, is_name);
             let next = skip_spaces(text, end);
-            text[name..].starts_with(b"--") || separator(text, next).is_some() || typed(text, next).is_some()
+            separator(text, next).is_some() || typed(text, next).is_some() || is_flag(text, at)
         }
-        _ => false,
+        _ => true,
     }
+}
+
+/// Is the name that goes on at `at` one of a command line?
+fn is_flag(text: &[u8], at: usize) -> bool {
+    let name = run_back(text, at, NAME_BYTES_MAX, is_name);
+    text[name..].starts_with(b"--")
 }
 
 fn hit(rules: &Rules, text: &[u8], start: usize, end: usize, far: &mut usize) -> Option<Hit> {
@@ -135,6 +150,9 @@ static ELEMENT_STOPS: [bool; 256] = stops(b"<\n");
 static LINE_STOPS: [bool; 256] = stops(b"\n\r\"'`");
 static WORD_STOPS: [bool; 256] = stops(b" \t\n\r\"'`");
 static CODE_STOPS: [bool; 256] = stops(b" \t\n\r\"'`,;&<>()[]{}|");
+
+/// What may follow a name that announces something.
+static LINKS: [bool; 256] = stops(b"=:>\"'`?+ \t");
 
 /// These bytes, and the quotes of nested JSON.
 const fn stops(listed: &[u8]) -> [bool; 256] {

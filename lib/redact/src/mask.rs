@@ -15,7 +15,7 @@ use crate::{
     rules::{RuleId, Rules},
     scan::{self, Found, Hit, Trail},
     token,
-    view::{self, View, Views},
+    view::{self, Encoded, View, Views},
     work::Work,
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Marks {
     pub(crate) hits: Vec<Hit>,
     /// Names in quotes that announce a secret.
     pub(crate) names: Vec<usize>,
+    /// There may be a file in base64.
+    pub(crate) has_long_base64: bool,
     pub(crate) trail: Trail,
 }
 
@@ -151,7 +153,7 @@ impl<'m> Mask<'m> {
         if marks.hits.is_empty()
             && marks.names.is_empty()
             && self.rules.fields.is_empty()
-            && !self.rules.may_hold_blob(text)
+            && !(marks.has_long_base64 && self.rules.may_hold_blob(text))
         {
             return match looks_like_json(text) {
                 true if json::is_too_deep(text, &views.first.bytes) => Err(Withheld::TooDeep(DEPTH_MAX)),
@@ -220,7 +222,9 @@ impl<'m> Mask<'m> {
 
     /// What base64 hides: a find masks the whole run.
     fn encoded(&mut self, view: &View<'_>, marks: &mut Marks) -> Result<(), Withheld> {
-        for (start, end, plain) in view::base64_runs(&view.bytes) {
+        let encoded = Encoded::of(&view.bytes);
+        marks.has_long_base64 = encoded.has_long;
+        for (start, end, plain) in encoded.texts {
             let found = scan::scan(self.rules, &plain, &mut self.work)?;
             if let Some(rule) = found.hits.iter().map(|hit| hit.rule).min() {
                 let (start, end) = view.in_text(start, end);

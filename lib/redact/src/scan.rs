@@ -10,6 +10,7 @@ use std::ops::Range;
 use self::{
     block::{BEFORE, BLOCK_BYTES, Marks, WINDOW_BYTES},
     candidate::is_keyword,
+    runs::Ways,
 };
 use crate::{
     Withheld,
@@ -198,6 +199,11 @@ impl Scan<'_> {
         if at < self.done(names) {
             return Ok(());
         }
+        let end = keyed::name_end(self.text, at);
+        if !keyed::may_announce(self.text, at, end) {
+            self.set_done(names, at + 1);
+            return self.work.spend(CANDIDATE_COST + end - at);
+        }
         let outcome = keyed::check(self.rules, self.text, at);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
         let resume = outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1));
@@ -215,18 +221,24 @@ impl Scan<'_> {
         finders.iter().try_for_each(|finder| self.candidate(*finder, at))
     }
 
-    /// The run of digits that starts here, by its length and its sides.
-    #[inline(never)]
+    /// The run of digits that starts here, by its length and its sides: hardly any of them can be anything.
+    #[inline]
     fn digits(&mut self, start: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
         let end = digits_end(text, start + 1);
-        if end - start > LONG_RUN {
+        let ways = rules.runs.ways(text, start..end);
+        if ways.is_none() && end - start <= LONG_RUN { Ok(()) } else { self.run(start..end, ways) }
+    }
+
+    #[inline(never)]
+    fn run(&mut self, run: Range<usize>, ways: Ways<'_>) -> Result<(), Withheld> {
+        if run.len() > LONG_RUN {
             // The run may also be the end of a number that begins before it.
-            self.note(start.saturating_sub(detector::REACH / 4), end + 1, 0);
+            self.note(run.start.saturating_sub(detector::REACH / 4), run.end + 1, 0);
         }
-        for way in rules.runs.ways(text, start..end) {
-            let Some(at) = start.checked_sub(way.lead) else { continue };
-            if rules.finders[way.finder].may_begin(text, at) {
+        for way in ways {
+            let Some(at) = run.start.checked_sub(way.lead) else { continue };
+            if self.rules.finders[way.finder].may_begin(self.text, at) {
                 self.candidate(way.finder, at)?;
             }
         }

@@ -19,7 +19,7 @@ mod canonical;
 mod flat;
 mod percent;
 
-pub(crate) use base64::{bytes_of as decoded, runs as base64_runs};
+pub(crate) use base64::{Encoded, LONG_MIN, bytes_of as decoded};
 
 /// Deepest nesting of JSON in strings: the quote of the next depth would be 256 bytes long.
 pub(crate) const NESTING_MAX: usize = 8;

@@ -74,6 +74,10 @@ fn shapes() -> Vec<(&'static str, String)> {
         "\u{200b}1",
         "iban pesel nip ssn ",
         "4111 1111 1111 1112 ",
+        "[6340338096537600,",
+        "212 555 01 home",
+        "curl -u a:",
+        "8Q~",
     ];
     let mut shapes: Vec<_> = plain.into_iter().map(|shape| (shape, shape.to_owned())).collect();
     shapes.push(("a PEM header", begin));

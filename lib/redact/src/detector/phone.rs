@@ -8,6 +8,8 @@ const DIGITS_MIN: usize = 8;
 const DIGITS_MAX: usize = 15;
 /// Shortest unbroken international number, in digits: shorter ones are taken for signed numbers.
 const PLAIN_MIN: usize = 10;
+/// Most groups of digits of one number.
+const GROUPS_MAX: usize = 6;
 /// Longest extension, in digits.
 const EXTENSION_MAX: usize = 6;
 
@@ -256,7 +258,10 @@ fn number(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     // The bracket may be around the area code, or around everything.
     let bracketed = (before(text, at) == Some(b'(')).then(|| at - 1);
-    let of = |start: usize| american(text, start).or_else(|| national(text, start)).or_else(|| brazilian(text, start));
+    let of = |start: usize| {
+        let shaped = american(text, start).or_else(|| national(text, start)).or_else(|| brazilian(text, start));
+        shaped.or_else(|| spaced(text, start)).or_else(|| labelled(text, start))
+    };
     let from = |start: usize| Some((start, of(start)?));
     bracketed.and_then(from).or_else(|| from(at))
 }
@@ -325,7 +330,7 @@ fn american(text: &[u8], at: usize) -> Option<usize> {
     }
     let bracket = text.get(area) == Some(&b'(');
     area += usize::from(bracket);
-    let mut exchange = three(text, area)?;
+    let mut exchange = if bracket { three_digits(text, area)? } else { three(text, area)? };
     if bracket {
         text.get(exchange).filter(|byte| **byte == b')')?;
         exchange += 1;
@@ -344,7 +349,17 @@ fn american(text: &[u8], at: usize) -> Option<usize> {
     }
     let end = run(text, line + 1, |byte| byte.is_ascii_digit());
     let spaced = !bracket && text[at..end].iter().all(|byte| byte.is_ascii_digit() || *byte == b' ');
-    (end - line == 5 && (!spaced || is_announced(text, at))).then_some(end)
+    (end - line == 5 && (!spaced || is_announced(text, at) || !may_be_list(text, at, end))).then_some(end)
+}
+
+/// Does a list go on around these groups, or are they round: `512 768 1024`, `200 300 4000`?
+fn may_be_list(text: &[u8], start: usize, end: usize) -> bool {
+    let before = start >= 2 && text[start - 1] == b' ' && is_digit(text, start - 2);
+    let behind = text.get(end) == Some(&b' ') && is_digit(text, end + 1);
+    let value = |group: &[u8]| group.iter().fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+    before
+        || behind
+        || text[start..end].split(|byte| *byte == b' ').map(value).all(|value| value % 8 == 0 || value % 10 == 0)
 }
 
 /// `512 768 1024` may be any numbers; it is a phone's after a word that says so.
@@ -352,6 +367,49 @@ fn is_announced(text: &[u8], at: usize) -> bool {
     const WORDS: [&[u8]; 6] = [b"phone", b"tel", b"call", b"mobile", b"cell", b"fax"];
     let before = text[at.saturating_sub(16)..at].to_ascii_lowercase();
     WORDS.iter().any(|word| before.windows(word.len()).any(|window| window == *word))
+}
+
+/// `576 036 898`, `32 434 08 67`: as in Poland and Spain, where no list of numbers goes on.
+fn spaced(text: &[u8], at: usize) -> Option<usize> {
+    let (groups, count, end) = groups(text, at, b" ");
+    let mut values = text[at..end].split(|byte| *byte == b' ');
+    // `404 500 503`: states.
+    let mobile = groups[..count] == [3, 3, 3] && text[at] >= b'2' && values.any(|group| group[0] >= b'6');
+    let polish = groups[..count] == [2, 3, 2, 2] && text[at] != b'0';
+    ((mobile || polish) && !may_be_list(text, at, end)).then_some(end)
+}
+
+/// `26 943318 office`, `(1) 113-3240-Office`: groups of digits that the word behind says to be a phone's.
+fn labelled(text: &[u8], at: usize) -> Option<usize> {
+    const LABELS: [&[u8]; 8] = [b"office", b"fax", b"mobile", b"cell", b"home", b"work", b"phone", b"desk"];
+    let bracket = text.get(at) == Some(&b'(');
+    let (groups, count, end) = groups(text, at + usize::from(bracket), b" -.)");
+    let begun = match (groups[0], text.get(at + groups[0])) {
+        (2, Some(b' ')) => true,
+        (3, Some(b' ' | b'-' | b'.')) => text[at] != b'1',
+        _ => bracket,
+    };
+    let behind = text.get(end..).filter(|behind| behind.first().is_some_and(|byte| b" -".contains(byte)))?;
+    let is_behind = |label: &&[u8]| behind.get(1..=label.len()).is_some_and(|word| word.eq_ignore_ascii_case(label));
+    let total: usize = groups[..count].iter().sum();
+    (begun && count > 1 && (7..=12).contains(&total) && LABELS.iter().any(is_behind)).then_some(end)
+}
+
+/// Groups of digits with one of these signs between them, or two where one is a bracket: their lengths, how many they are,
+/// and where they end.
+fn groups(text: &[u8], at: usize, signs: &[u8]) -> ([usize; GROUPS_MAX], usize, usize) {
+    let (mut groups, mut count, mut from) = ([0; GROUPS_MAX], 0, at);
+    loop {
+        let end = run(&text[..text.len().min(from + DIGITS_MAX)], from, |byte| byte.is_ascii_digit());
+        groups[count] = end - from;
+        count += 1;
+        let sign = |place: usize| text.get(place).is_some_and(|byte| signs.contains(byte));
+        let gap = 1 + usize::from(text.get(end) == Some(&b')') && sign(end + 1));
+        if count == GROUPS_MAX || !sign(end) || !is_digit(text, end + gap) {
+            return (groups, count, end);
+        }
+        from = end + gap;
+    }
 }
 
 /// Three digits that do not start with 0 or 1.
@@ -391,7 +449,7 @@ fn brazilian(text: &[u8], at: usize) -> Option<usize> {
     (shaped && plain(&text[first]) && !(is_year(first) && is_year(hyphen + 1))).then_some(end)
 }
 
-/// With the trunk prefix: `01614960763`, `(08) 4585 1530`, `0478 93 46 27`, `0151 4960433`, `01 42 68 53 00`, `020 7946 0958`, `01632 960123`, `(030) 901820`, `030/901820`.
+/// With the trunk prefix: `01614960763`, `(08) 4585 1530`, `0478 93 46 27`, `0151 4960433`, `01 42 68 53 00`, `020 7946 0958`, `01632 960123`, `(030) 901820`, `030/901820`, `0408.598.996`.
 fn national(text: &[u8], at: usize) -> Option<usize> {
     let bracket = text.get(at) == Some(&b'(');
     let mut end = at + usize::from(bracket);
@@ -399,7 +457,7 @@ fn national(text: &[u8], at: usize) -> Option<usize> {
     if let Some(end) = unbroken(text, at) {
         return Some(end);
     }
-    let (mut groups, mut count) = ([0_usize; 6], 0);
+    let (mut groups, mut count) = ([0_usize; GROUPS_MAX], 0);
     let mut mark = 0;
     loop {
         let after = run(&text[..text.len().min(end + 9)], end, |byte| byte.is_ascii_digit());
@@ -430,7 +488,7 @@ fn national(text: &[u8], at: usize) -> Option<usize> {
         && matches!(groups, [3..=5, 4..=8] | [3..=5, 2..=4, 2..=5] | [3..=4, 2, 2, 2] | [3..=4, 2, 2, 2, 2])
         && (bracket || mark == b'/' || text[at..end].contains(&b'/'));
     let prefixed = text.get(at + usize::from(bracket) + 1).is_some_and(|digit| *digit != b'0');
-    let australian = matches!(groups, [2, 4, 4]);
+    let australian = matches!(groups, [2, 4, 4]) || (mark == b'.' && groups == [4, 3, 3]);
     let continental = matches!(groups, [3..=5, 2, 2, 2] | [3..=4, 3, 2, 2]);
     let halved = matches!(groups, [3..=4, 6..=8]) || (bracket && matches!(groups, [2, 6..=8]));
     let local = (9..=11).contains(&total) && (australian || continental || (halved && mark != b'.'));

@@ -1,8 +1,12 @@
 //! Rules as the scanner uses them: what is tried, and by which anchor it is found. It refuses to choose: every rule
 //! that was read is compiled, or is a fault.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
+use memchr::memmem::Finder as Search;
 use sha2::{Digest, Sha256};
 
 pub(crate) use super::pattern::Pattern;
@@ -20,12 +24,14 @@ use crate::{
     keyring::Keyring,
     scan::{
         anchors::{Anchor, Anchors},
-        runs::Runs,
+        runs::{Runs, RunsBuilder},
     },
     token::Tokens,
     validator::Validator,
 };
 
+/// The keys of files' types: to find one takes less than to get ready for it.
+static TYPED: LazyLock<[Search<'static>; 2]> = LazyLock::new(|| document::TYPED.map(Search::new));
 /// How far before a find its keyword may stand, in bytes.
 const WITHIN: usize = 48;
 
@@ -139,8 +145,8 @@ impl Rules {
 
     /// May there be a file in base64 in this text?
     pub(crate) fn may_hold_blob(&self, text: &str) -> bool {
-        let named = |name: &str| memchr::memmem::find(text.as_bytes(), name.as_bytes()).is_some();
-        self.blob.is_some() && text.len() >= document::BLOB_BYTES_MIN && (named("mimeType") || named("media_type"))
+        let typed = || TYPED.iter().any(|name| name.find(text.as_bytes()).is_some());
+        self.blob.is_some() && text.len() >= document::BLOB_BYTES_MIN && typed()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -194,7 +200,7 @@ pub(crate) fn compile(
         near: build.finders.iter().map(Finder::looks_back).fold(detector::REACH, usize::max),
         finders: build.finders,
         literals: Anchors::new(build.literals),
-        runs: build.runs,
+        runs: build.runs.build(),
         at_sign: build.at_sign,
         colon: build.colon,
         hyphen: build.hyphen,
@@ -245,7 +251,7 @@ fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
 struct Build {
     finders: Vec<Finder>,
     literals: Vec<Anchor>,
-    runs: Runs,
+    runs: RunsBuilder,
     at_sign: Vec<usize>,
     colon: Vec<usize>,
     hyphen: Vec<usize>,

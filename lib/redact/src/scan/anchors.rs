@@ -40,7 +40,7 @@ pub(crate) struct Anchors {
     /// Whether some begin with these four.
     second: Box<[u64; SECOND_WORDS]>,
     /// Where the literals of each hash begin.
-    starts: Vec<u32>,
+    starts: Vec<u16>,
     literals: Vec<Literal>,
 }
 
@@ -48,30 +48,39 @@ struct Literal {
     bytes: Vec<u8>,
     target: Target,
     kind: u8,
-    /// The first bytes, folded, and which of them count.
+    /// The first bytes, which of them count, and the bit of the case of those that are letters.
     head: u64,
     counts: u64,
+    case: u64,
 }
 
 impl Literal {
     fn new(Anchor { bytes, target, upper }: Anchor) -> Literal {
         let counts = u64::MAX >> (8 * HEAD_BYTES.saturating_sub(bytes.len()));
+        let head = head(&bytes);
+        let case = head.map(|byte| if byte.is_ascii_lowercase() { CASE } else { 0 });
+        let [head, case] = [head, case].map(u64::from_le_bytes);
         let kind = match target {
             Target::Keyword(_) => KEYWORD,
             _ if upper => UPPER,
             _ => LITERAL,
         };
-        Literal { head: head(&bytes) & counts, counts, bytes, target, kind }
+        Literal { head, counts, case, bytes, target, kind }
     }
 
     fn three(&self) -> usize {
         hash([self.bytes[0], self.bytes[1], self.bytes[2], 0])
     }
 
-    /// `text` begins with these bytes, folded.
-    fn begins(&self, text: &[u8], folded: u64) -> bool {
-        let here = || text.get(..self.bytes.len());
-        (folded ^ self.head) & self.counts == 0 && here().is_some_and(|here| here.eq_ignore_ascii_case(&self.bytes))
+    /// `text`, whose first bytes are told, begins with these bytes in any case.
+    #[inline]
+    fn begins(&self, text: &[u8], first: u64) -> bool {
+        ((first | self.case) ^ self.head) & self.counts == 0 && (self.bytes.len() <= HEAD_BYTES || self.goes_on(text))
+    }
+
+    fn goes_on(&self, text: &[u8]) -> bool {
+        let here = text.get(HEAD_BYTES..self.bytes.len());
+        here.is_some_and(|here| here.eq_ignore_ascii_case(&self.bytes[HEAD_BYTES..]))
     }
 }
 
@@ -91,7 +100,7 @@ impl Anchors {
                 None => (0..=u8::MAX).for_each(|byte| set(&mut second, four(byte))),
             }
         }
-        let mut starts = vec![0_u32; BEGINNINGS + 1];
+        let mut starts = vec![0_u16; BEGINNINGS + 1];
         literals.iter().for_each(|literal| starts[literal.three() + 1] += 1);
         (0..BEGINNINGS).for_each(|hash| starts[hash + 1] += starts[hash]);
         Anchors { beginnings, second, starts, literals }
@@ -100,9 +109,9 @@ impl Anchors {
     /// The kinds of literals that may begin at each place of a block, which is told with the three bytes behind it.
     #[inline]
     pub(super) fn marks(&self, block: &[u8; BLOCK_BYTES + 3]) -> [u8; BLOCK_BYTES] {
-        let (folded, mut marks) = (block.map(|byte| byte | CASE), [0; BLOCK_BYTES]);
-        for (mark, four) in marks.iter_mut().zip(folded.array_windows()) {
-            *mark = self.beginnings[hash_folded(*four)];
+        let mut marks = [0; BLOCK_BYTES];
+        for (mark, four) in marks.iter_mut().zip(block.array_windows()) {
+            *mark = self.beginnings[hash(*four)];
         }
         marks
     }
@@ -121,9 +130,9 @@ impl Anchors {
             return Ok(());
         }
         let [one, two, three, ..] = *rest else { return Ok(()) };
-        let (hash, folded) = (hash([one, two, three, 0]), head(rest));
-        for literal in &self.literals[self.starts[hash] as usize..self.starts[hash + 1] as usize] {
-            if literal.begins(rest, folded) {
+        let (hash, first) = (hash([one, two, three, 0]), u64::from_le_bytes(head(rest)));
+        for literal in &self.literals[usize::from(self.starts[hash])..usize::from(self.starts[hash + 1])] {
+            if literal.begins(rest, first) {
                 found(literal.bytes.len(), literal.target)?;
             }
         }
@@ -131,14 +140,14 @@ impl Anchors {
     }
 }
 
-/// The first bytes of a text, folded; zeros behind its end.
-fn head(text: &[u8]) -> u64 {
-    let eight = text.first_chunk().copied().unwrap_or_else(|| {
+/// The first bytes of a text; zeros behind its end.
+#[inline]
+fn head(text: &[u8]) -> [u8; HEAD_BYTES] {
+    text.first_chunk().copied().unwrap_or_else(|| {
         let mut eight = [0; HEAD_BYTES];
         eight[..text.len()].copy_from_slice(text);
         eight
-    });
-    u64::from_le_bytes(eight.map(|byte| byte | CASE))
+    })
 }
 
 fn has(table: &[u64; SECOND_WORDS], hash: usize) -> bool {
@@ -149,21 +158,20 @@ fn set(table: &mut [u64; SECOND_WORDS], hash: usize) {
     table[hash / 64 % SECOND_WORDS] |= 1 << (hash % 64);
 }
 
-/// The first three of these bytes, without their case.
+/// The first three of these bytes, without their case: the factor has no bit that the fourth could reach.
 #[inline]
 fn hash(four: [u8; 4]) -> usize {
-    hash_folded(four.map(|byte| byte | CASE))
-}
-
-/// The factor has no bit that the fourth byte could reach.
-#[inline]
-fn hash_folded(four: [u8; 4]) -> usize {
-    (u32::from_le_bytes(four).wrapping_mul(0x3779_b100) >> (u32::BITS - BEGINNINGS_BITS)) as usize
+    (folded(four).wrapping_mul(0x3779_b100) >> (u32::BITS - BEGINNINGS_BITS)) as usize
 }
 
 #[inline]
 fn hash_four(four: [u8; 4]) -> usize {
-    (u32::from_le_bytes(four.map(|byte| byte | CASE)).wrapping_mul(0x85eb_ca6b) >> 16) as usize
+    (folded(four).wrapping_mul(0x85eb_ca6b) >> 16) as usize
+}
+
+#[inline]
+fn folded(four: [u8; 4]) -> u32 {
+    u32::from_le_bytes(four) | u32::from_le_bytes([CASE; 4])
 }
 
 impl fmt::Debug for Anchors {

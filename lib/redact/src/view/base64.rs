@@ -15,26 +15,39 @@ const PROBE: usize = 24;
 const PROBE_OTHERS_MAX: usize = PROBE / 4 * 3 * (100 - PRINTABLE_PERCENT_MIN) / 100;
 const BLOCK_BYTES: usize = 64;
 const WORD_BYTES: usize = 8;
+const BLOCK_WORDS: usize = BLOCK_BYTES / WORD_BYTES;
+/// A long run, in characters, and the whole blocks that are in any such run.
+pub(crate) const LONG_MIN: usize = 254;
+const LONG_BLOCKS: usize = (LONG_MIN + 1) / BLOCK_BYTES - 1;
 
-/// The runs of a text that decode to text: where they are, and what they say.
-pub(crate) fn runs(text: &[u8]) -> Vec<(usize, usize, Vec<u8>)> {
-    let (mut found, mut done, mut last) = (Vec::new(), 0, 0);
-    for (block, bytes) in text.chunks(BLOCK_BYTES).enumerate() {
-        // Any run that is long enough holds two aligned words in a row; of each pair the second is told.
-        let words = digit_words(bytes);
-        let mut seconds = (words << 1 | last) & words;
-        last = words >> (BLOCK_BYTES / WORD_BYTES - 1);
-        while seconds != 0 {
-            let word = block * BLOCK_BYTES + seconds.trailing_zeros() as usize * WORD_BYTES;
-            seconds &= seconds - 1;
-            if word >= done {
-                let start = run_back(text, word, word - done, is_digit);
-                done = run(text, word, is_digit);
-                found.extend(decode(&text[start..done]).map(|plain| (start, done, plain)));
+/// What is written in base64, or may be.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
+    /// The runs that decode to text: where they are, and what they say.
+    pub(crate) texts: Vec<(usize, usize, Vec<u8>)>,
+    /// There may be a run of [`LONG_MIN`] characters or more, whatever it says.
+    pub(crate) has_long: bool,
+}
+
+impl Encoded {
+    pub(crate) fn of(text: &[u8]) -> Encoded {
+        let (mut encoded, mut last, mut last_second, mut whole_blocks) = (Encoded::default(), 0, 0, 0);
+        for (block, bytes) in text.chunks(BLOCK_BYTES).enumerate() {
+            let words = digit_words(bytes);
+            whole_blocks = if words == u8::MAX { whole_blocks + 1 } else { 0 };
+            encoded.has_long |= whole_blocks >= LONG_BLOCKS;
+            // Any run that is long enough holds aligned words in a row; of each row the second is told.
+            let seconds = (words << 1 | last) & words;
+            let mut firsts = seconds & !(seconds << 1 | last_second);
+            (last, last_second) = (words >> (BLOCK_WORDS - 1), seconds >> (BLOCK_WORDS - 1));
+            while firsts != 0 {
+                let word = block * BLOCK_BYTES + firsts.trailing_zeros() as usize * WORD_BYTES;
+                firsts &= firsts - 1;
+                encoded.texts.extend(decode(text, run_back(text, word, 2 * WORD_BYTES, is_digit)));
             }
         }
+        encoded
     }
-    found
 }
 
 /// A bit for each whole word of a block that is all digits.
@@ -55,9 +68,13 @@ fn digit_words(block: &[u8]) -> u8 {
     words.iter().rev().fold(0, |bits, word| bits << 1 | u8::from(u64::from_ne_bytes(*word) == 0))
 }
 
-fn decode(run: &[u8]) -> Option<Vec<u8>> {
-    let fits = (RUN_MIN..=RUN_MAX).contains(&run.len());
-    (fits && may_be_text(&run[..PROBE])).then(|| bytes_of(run)).filter(|plain| is_text(plain))
+/// The run that starts here; what it begins with is judged before its end is looked for.
+fn decode(text: &[u8], start: usize) -> Option<(usize, usize, Vec<u8>)> {
+    text.get(start..start + PROBE).filter(|probe| may_be_text(probe))?;
+    let end = run(text, start, is_digit);
+    let fits = (RUN_MIN..=RUN_MAX).contains(&(end - start));
+    let plain = fits.then(|| bytes_of(&text[start..end])).filter(|plain| is_text(plain))?;
+    Some((start, end, plain))
 }
 
 /// Words, paths and hashes decode to noise: nearly all are refused by their first bytes.
@@ -127,16 +144,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn long_runs_are_seen_wherever_they_begin() {
+        for gap in 0..70 {
+            let text = |length: usize| [" ".repeat(gap), "A".repeat(length)].concat();
+            assert!(Encoded::of(text(LONG_MIN).as_bytes()).has_long, "{gap}");
+            assert!(!Encoded::of(text(LONG_BLOCKS * BLOCK_BYTES - 1).as_bytes()).has_long, "{gap}");
+        }
+    }
+
+    #[test]
     fn only_runs_of_text_are_decoded() {
-        let found = runs(b"see bWFpbCBqYW5lQGV4YW1wbGUub3JnIG5vdw== and 0123456789abcdef0123456789abcdef0123");
+        let found =
+            Encoded::of(b"see bWFpbCBqYW5lQGV4YW1wbGUub3JnIG5vdw== and 0123456789abcdef0123456789abcdef0123").texts;
         let plain: Vec<_> = found.iter().map(|(_, _, plain)| plain.as_slice()).collect();
         assert_eq!(plain, [b"mail jane@example.org now"]);
         assert_eq!((found[0].0, found[0].1), (4, 38));
         for gap in 0..70 {
             let text = [" ".repeat(gap).as_bytes(), b"bWFpbCBqYW5lQGV4YW1wbGUu"].concat();
-            assert_eq!(runs(&text), [(gap, gap + 24, b"mail jane@example.".to_vec())]);
-            assert!(runs(&text[..gap + 23]).is_empty());
+            assert_eq!(Encoded::of(&text).texts, [(gap, gap + 24, b"mail jane@example.".to_vec())]);
+            assert!(Encoded::of(&text[..gap + 23]).texts.is_empty());
         }
-        assert!(runs(b"the_quick_brown_fox_jumps_over_the_lazy_dog_and_on").is_empty());
+        assert!(Encoded::of(b"the_quick_brown_fox_jumps_over_the_lazy_dog_and_on").texts.is_empty());
     }
 }
