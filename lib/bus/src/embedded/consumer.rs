@@ -26,8 +26,10 @@ use crate::{CommitError, Consumer, Delivery, Error, Message, NOTE_BYTES_MAX, Par
 
 /// Bytes of values in one delivery, at most; but at least one message.
 const DELIVERY_BYTES_MAX: usize = 1024 * 1024;
-/// Between two reads while little waits, so that many messages share a read and what their reader commits for them.
-const READ_EVERY: Duration = Duration::from_millis(5);
+/// Between two rounds of reads while little waits, so that many messages share what their reader commits for them.
+const ROUND_EVERY: Duration = Duration::from_millis(10);
+/// How long a round lasts: what is ready in it, of any partition, is read without a pause.
+const ROUND_LASTS: Duration = Duration::from_millis(1);
 /// So many messages are read without a pause.
 const MANY_MESSAGES: u64 = 256;
 
@@ -43,7 +45,7 @@ pub(super) struct Member {
     held: BTreeMap<PartitionId, Held>,
     /// The partition that was read last: the next one is next.
     last: PartitionId,
-    read_at: Option<Instant>,
+    round_at: Option<Instant>,
     told: VecDeque<Delivery>,
     has_left: bool,
 }
@@ -81,7 +83,7 @@ impl Member {
             generation: None,
             held: BTreeMap::new(),
             last: PartitionId(0),
-            read_at: None,
+            round_at: None,
             told: VecDeque::new(),
             has_left: false,
         })
@@ -151,17 +153,24 @@ impl Member {
         self.held.iter().map(|(id, held)| seen.next(*id).saturating_sub(held.next)).sum()
     }
 
-    /// Until when a little may become more; `None` after a rest, and when much waits.
+    fn is_in_round(&self) -> bool {
+        self.round_at.is_some_and(|began| began.elapsed() < ROUND_LASTS)
+    }
+
+    /// Until when a little may become more; `None` within a round, after a rest, and when much waits.
     fn gathers_until(&self) -> Option<Instant> {
-        let until = self.read_at? + READ_EVERY;
-        (until > Instant::now() && self.waiting() < MANY_MESSAGES).then_some(until)
+        let until = self.round_at? + ROUND_EVERY;
+        let gathers = !self.is_in_round() && until > Instant::now() && self.waiting() < MANY_MESSAGES;
+        gathers.then_some(until)
     }
 
     async fn read(&mut self, (id, from, end): (PartitionId, u64, u64)) -> Result<Option<Delivery>, Error> {
         let messages = self.log.messages(id, from, DELIVERY_BYTES_MAX).await?;
-        let held = self.held.get_mut(&id).expect("it was held a moment ago, and nobody else changes that");
+        if !self.is_in_round() {
+            self.round_at = Some(Instant::now());
+        }
         self.last = id;
-        self.read_at = Some(Instant::now());
+        let held = self.held.get_mut(&id).expect("it was held a moment ago, and nobody else changes that");
         held.next = messages.last().map_or(end, |last| last.offset + 1);
         Ok((!messages.is_empty()).then(|| Delivery::Messages(held.at.clone(), messages)))
     }
