@@ -1,8 +1,8 @@
 //! From `[bus] registry` and `events` to the forms in which the masker publishes.
 //!
-//! A registry that is away is waited for; one that refuses what is configured ends the start. Each topic of Avro that others
-//! read has the subject that Confluent's clients look for, `<topic>-value`. Without Kafka
-//! there are neither registry nor events: `hansard tail` and its HTTP form make events where they are read.
+//! A registry that is away is waited for; one that refuses what is configured ends the start. Each topic of Avro that
+//! others read has the subject that Confluent's clients look for, `<topic>-value`. Without Kafka there are neither
+//! registry nor events: `hansard tail` and its HTTP form make events where they are read.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! One membership of the consumer group: from joining to shutdown, a rebalance that fences us, or a setback of the log.
 //!
-//! Outputs and positions are committed as one transaction, over all partitions that have something at the moment. When it is not known whether a commit happened, the session
-//! ends and the next one begins where the log says.
+//! Outputs and positions are committed as one transaction, over all partitions that have something at the moment. When
+//! it is not known whether a commit happened, the session ends and the next one begins where the log says.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -192,23 +192,21 @@ impl Session<'_> {
         metrics::gauge!("hansard_masker_looked_timestamp_seconds").set(now_us as f64 / 1e6);
     }
 
-    /// Masks on threads that may be busy for long, then commits all of it as one. Without outputs there is only something
-    /// to commit when the positions moved.
+    /// Masks on one thread, which may be busy for long, then commits all of it as one: more cores are for more maskers,
+    /// and where callers share them, not for this one alone. Without outputs there is only something to commit when the
+    /// positions moved.
     async fn work<S>(&mut self, steps: Vec<(Partition, S)>, moved: bool) -> Result<(), Setback>
     where
         S: FnOnce(&mut Reading) -> Outputs + Send + 'static,
     {
-        let mut busy = Vec::new();
-        for (at, step) in steps {
-            let Some(mut reading) = self.readings.remove(&at) else { continue };
-            busy.push(spawn_blocking(move || {
-                let outputs = step(&mut reading);
-                (at, reading, outputs)
-            }));
-        }
+        let held = steps.into_iter().filter_map(|(at, step)| Some((self.readings.remove(&at)?, at, step)));
+        let held: Vec<_> = held.collect();
+        let worked = spawn_blocking(move || {
+            let work = held.into_iter().map(|(mut reading, at, step)| (step(&mut reading), at, reading));
+            work.collect::<Vec<_>>()
+        });
         let (mut positions, mut messages) = (Vec::new(), Vec::new());
-        for done in busy {
-            let (at, reading, outputs) = done.await?;
+        for (outputs, at, reading) in worked.await? {
             if moved || !outputs.is_empty() {
                 positions.push(reading.position());
                 messages.extend(outputs.into_messages());
