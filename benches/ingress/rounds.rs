@@ -5,6 +5,7 @@
 //! After its turn it gets the time to catch up: until it is idle, all that passed is masked.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     thread::sleep,
     time::{Duration, Instant},
@@ -60,8 +61,8 @@ pub(crate) struct Turn {
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) turns: Vec<Turn>,
-    /// In the same folder, between the turns.
-    pub(crate) synced: Synced,
+    /// In the same folder, between the turns, by the length of the message.
+    pub(crate) synced: BTreeMap<usize, Synced>,
     /// Most memory of `hansard up` over all of it.
     pub(crate) peak_kib: u64,
     /// Calls through `hansard up`, each with request and answer in the trail.
@@ -81,10 +82,10 @@ pub(crate) fn measure(rounds: usize) -> Result<Measured> {
     let began = Instant::now();
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let ground = Ground::start(folder.path())?;
-    let (mut turns, mut synced) = (Vec::new(), Synced::default());
+    let (mut turns, mut synced) = (Vec::new(), BTreeMap::<usize, Synced>::new());
     for _ in 0..rounds {
         for length in message::LENGTHS {
-            synced.measure(folder.path())?;
+            synced.entry(length).or_default().measure(folder.path(), length)?;
             for connections in CONNECTIONS {
                 for way in WAYS {
                     turns.push(ground.turn(way, length, connections, WINDOW)?);
