@@ -105,11 +105,12 @@ fn rule_files(redaction: &Redaction) -> Result<Vec<RuleFile>> {
 
 /// The rules in force: those of the configuration, loaded again whenever one of their files or the keys have changed.
 pub fn watched(redaction: &Redaction, source: Source) -> Result<watch::Receiver<Arc<Redactor>>> {
+    let known = stamps(redaction, &source);
     let (sender, receiver) = watch::channel(Arc::new(source.load(redaction)?));
     for result in ["taken", "refused"] {
         metrics::counter!("hansard_redaction_reloads_total", "result" => result).increment(0);
     }
-    tokio::spawn(reload(redaction.clone(), source, sender, |redactor| redactor));
+    tokio::spawn(reload((redaction.clone(), source, known), sender, |redactor| redactor));
     Ok(receiver)
 }
 
@@ -117,9 +118,10 @@ pub fn watched(redaction: &Redaction, source: Source) -> Result<watch::Receiver<
 #[cfg(feature = "masker")]
 pub fn watched_shadow(redaction: &Redaction, source: Source) -> Result<watch::Receiver<Option<Arc<Redactor>>>> {
     let Some(shadow) = shadow(redaction) else { return Ok(watch::channel(None).1) };
+    let known = stamps(&shadow, &source);
     let loaded = source.load(&shadow).context("[redaction.shadow]")?;
     let (sender, receiver) = watch::channel(Some(Arc::new(loaded)));
-    tokio::spawn(reload(shadow, source, sender, Some));
+    tokio::spawn(reload((shadow, source, known), sender, Some));
     Ok(receiver)
 }
 
@@ -129,14 +131,18 @@ fn shadow(redaction: &Redaction) -> Option<Redaction> {
     Some(Redaction { packs, rules, actions, ..Redaction::default() })
 }
 
-async fn reload<T>(redaction: Redaction, source: Source, sender: watch::Sender<T>, taken: impl Fn(Arc<Redactor>) -> T) {
-    let mut known = (stamps(&redaction), source.stamp());
+/// `known` is of before the rules were first loaded, so that no change is missed.
+async fn reload<T>(
+    (redaction, source, mut known): (Redaction, Source, Stamps),
+    sender: watch::Sender<T>,
+    taken: impl Fn(Arc<Redactor>) -> T,
+) {
     loop {
         tokio::select! {
             () = sender.closed() => return,
             () = tokio::time::sleep(Duration::from_secs(LOOK_SECONDS)) => {}
         }
-        let now = (stamps(&redaction), source.stamp());
+        let now = stamps(&redaction, &source);
         if now == known {
             continue;
         }
@@ -157,13 +163,15 @@ async fn reload<T>(redaction: Redaction, source: Source, sender: watch::Sender<T
     }
 }
 
-/// What tells that a file has changed.
-fn stamps(redaction: &Redaction) -> Vec<Option<(SystemTime, u64)>> {
+/// What tells that a file or the keys have changed.
+type Stamps = (Vec<Option<(SystemTime, u64)>>, Option<SystemTime>);
+
+fn stamps(redaction: &Redaction, source: &Source) -> Stamps {
     let stamp = |path: &PathBuf| {
         let about = std::fs::metadata(path).ok()?;
         Some((about.modified().ok()?, about.len()))
     };
-    redaction.rules.iter().map(stamp).collect()
+    (redaction.rules.iter().map(stamp).collect(), source.stamp())
 }
 
 /// The rules that a command names, else those of the configuration. Where the data directory has no keys, tokens are
@@ -332,6 +340,8 @@ pub fn test(redactor: Redactor, files: &[PathBuf]) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
     use super::*;
 
     #[test]
@@ -351,5 +361,91 @@ mod tests {
         let redacted = Redactor::built_in().redact("body", b"{\"x\":\"a@example.org\"}");
         let json = as_json(Path::new("f"), &redacted).to_string();
         assert!(json.contains("\"pointer\":\"/x\"") && !json.contains("a@example.org"), "{json}");
+    }
+
+    /// A file of rules, a set of the pack `crypto` and this file, and what is counted while it changes.
+    struct Watched {
+        file: PathBuf,
+        redaction: Redaction,
+        counted: PrometheusHandle,
+        _folder: tempfile::TempDir,
+        _counting: metrics::LocalRecorderGuard<'static>,
+    }
+
+    impl Watched {
+        fn new() -> Watched {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("own.toml");
+            std::fs::write(&file, rule("badge")).unwrap();
+            let redaction =
+                Redaction { packs: vec!["crypto".to_owned()], rules: vec![file.clone()], ..Redaction::default() };
+            // It is left behind, since a guard needs one that outlives it.
+            let recorder = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
+            let counted = recorder.handle();
+            Watched {
+                file,
+                redaction,
+                counted,
+                _folder: folder,
+                _counting: metrics::set_default_local_recorder(recorder),
+            }
+        }
+
+        /// Waits until so many changes of the file were `result`.
+        async fn reloaded(&self, result: &str, times: u64) {
+            let line = format!("hansard_redaction_reloads_total{{result=\"{result}\"}} {times}");
+            let seen = async {
+                while !self.counted.render().contains(&line) {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, seen).await.expect("the file is looked at");
+        }
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A rule that finds the name and three digits.
+    fn rule(name: &str) -> String {
+        format!("[[rule]]\nid = \"{name}\"\nliterals = [\"{name}-\"]\npattern = \"{name}-[0-9]{{3}}\"\n")
+    }
+
+    fn masks(redactor: &Redactor, text: &str) -> bool {
+        !redactor.redact("body", text.as_bytes()).unwrap().redactions.is_empty()
+    }
+
+    #[tokio::test]
+    async fn a_faulty_file_leaves_the_rules_in_force() {
+        let changing = Watched::new();
+        let rules = watched(&changing.redaction, Source::Keyless).unwrap();
+        let before = rules.borrow().ruleset_id().to_owned();
+
+        std::fs::write(&changing.file, "[[rule]]\nid = \"no way to find it\"\n").unwrap();
+        changing.reloaded("refused", 1).await;
+        assert_eq!(rules.borrow().ruleset_id(), before);
+        assert!(masks(&rules.borrow(), "badge-123"), "the earlier rules mask");
+
+        std::fs::write(&changing.file, rule("locker")).unwrap();
+        changing.reloaded("taken", 1).await;
+        assert!(masks(&rules.borrow(), "locker-123") && !masks(&rules.borrow(), "badge-123"));
+    }
+
+    #[cfg(feature = "masker")]
+    #[tokio::test]
+    async fn a_set_on_trial_is_read_again_as_well() {
+        let changing = Watched::new();
+        let Redaction { packs, rules, .. } = changing.redaction.clone();
+        let redaction =
+            Redaction { shadow: Some(Shadow { packs, rules, ..Shadow::default() }), ..Redaction::default() };
+        let on_trial = watched_shadow(&redaction, Source::Keyless).unwrap();
+        assert!(masks(on_trial.borrow().as_ref().unwrap(), "badge-123"));
+
+        std::fs::write(&changing.file, rule("locker")).unwrap();
+        changing.reloaded("taken", 1).await;
+        let now = on_trial.borrow().clone().unwrap();
+        assert!(masks(&now, "locker-123") && !masks(&now, "badge-123"));
+
+        let none = watched_shadow(&Redaction::default(), Source::Keyless).unwrap();
+        assert!(none.borrow().is_none(), "nothing is on trial unless it is asked for");
     }
 }

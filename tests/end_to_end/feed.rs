@@ -10,7 +10,7 @@ use std::{
     process::{Child, Stdio},
     sync::mpsc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::Method;
@@ -199,6 +199,7 @@ async fn siems_read_records_in_both_forms_and_events_in_all() {
     check_python(&stand, &archived);
     check_rsyslog(&stand, &archived);
     a_registry_that_is_wrong_is_told(&stand);
+    a_registry_that_is_away_holds_up_the_masking_alone(&stand).await;
 }
 
 /// SQL is itself a read, so more may have been published since.
@@ -298,7 +299,6 @@ fn a_registry_that_is_wrong_is_told(stand: &Stand) {
     let right = fs::read_to_string(stand.place.configuration()).unwrap();
     let (url, password) = (stand.registry.url(), stand.cluster.password());
     for (wrong, ours, says) in [
-        (url.as_str(), "http://127.0.0.1:1", "cannot reach the schema registry"),
         (url.as_str(), "http://registry.example", "in the clear"),
         (
             &format!("username = {REGISTRY_USER:?}, password = {password:?}"),
@@ -311,6 +311,27 @@ fn a_registry_that_is_wrong_is_told(stand: &Stand) {
         let why = stand.place.fail(&["up"]).why;
         assert!(why.contains("[bus] registry") && why.contains(says), "{why}");
         assert!(!why.contains(password), "the password is shown");
+    }
+    fs::write(stand.place.configuration(), right).unwrap();
+}
+
+/// Calls are recorded meanwhile, so it is no reason not to start.
+async fn a_registry_that_is_away_holds_up_the_masking_alone(stand: &Stand) {
+    let right = fs::read_to_string(stand.place.configuration()).unwrap();
+    let away = right.replacen(&stand.registry.url(), "http://127.0.0.1:1", 1);
+    fs::write(stand.place.configuration(), away).unwrap();
+    let running = stand.place.start();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let ready = http(Method::GET, running.operation, "/readyz", &[], b"").await;
+        let why = ready.text();
+        if why.contains("cannot reach the schema registry") && why.contains("asked again") {
+            assert_eq!(ready.status, 503, "{why}");
+            assert!(!why.contains(stand.cluster.password()), "the password is shown");
+            return;
+        }
+        assert!(Instant::now() < until, "not within {PATIENCE:?}: {why}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

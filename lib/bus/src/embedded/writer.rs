@@ -144,11 +144,13 @@ impl Writer {
     fn write(&mut self, jobs: Vec<Job>) {
         let bytes = jobs.iter().map(|job| job.byte_count() as u64).sum::<u64>();
         match self.transact(|connection, news| self.apply_all(connection, news, &jobs)) {
-            Ok((answers, own, stepped)) => {
+            Ok(((answers, own, stepped), is_news)) => {
+                // Calls wait for their answers, so these go before those who only read are woken.
+                self.answer(jobs, answers);
+                self.wake(is_news);
                 self.upkeep.unchecked_bytes += TRANSACTION_BYTES + bytes;
                 self.processes.own = own;
                 self.stepped(stepped);
-                self.answer(jobs, answers);
             }
             Err(source) => self.refuse(jobs, source),
         }
@@ -186,14 +188,36 @@ impl Writer {
         Ok((answers, own, stepped))
     }
 
-    /// All that `work` does, or nothing; when it returns, it is on disk and told to those who wait.
-    fn transact<T>(&self, work: impl FnOnce(&Connection, &mut News) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    /// All that `work` does, or nothing; when it returns, it is on disk and can be seen. Whether it is news to those who
+    /// watch the log, who are not woken yet.
+    fn transact<T>(
+        &self,
+        work: impl FnOnce(&Connection, &mut News) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<(T, bool)> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut news = News::default();
         let done = work(&transaction, &mut news)?;
         transaction.commit()?;
         self.recent.put(news.written);
-        self.seen.send_if_modified(|seen| seen.advance(&news.seen));
+        let mut is_news = false;
+        self.seen.send_if_modified(|seen| {
+            is_news = seen.advance(&news.seen);
+            false
+        });
+        Ok((done, is_news))
+    }
+
+    fn wake(&self, is_news: bool) {
+        self.seen.send_if_modified(|_| is_news);
+    }
+
+    /// The same between batches, where nobody waits for an answer.
+    fn transact_alone<T>(
+        &self,
+        work: impl FnOnce(&Connection, &mut News) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let (done, is_news) = self.transact(work)?;
+        self.wake(is_news);
         Ok(done)
     }
 
@@ -284,7 +308,7 @@ impl Writer {
     fn beat(&mut self) {
         let beaten = self.processes.silent(&self.connection).and_then(|silent| match (self.processes.own, silent) {
             (Some(own), Some(silent)) => {
-                self.transact(|connection, news| processes::beat(connection, own, &silent, &mut news.seen))
+                self.transact_alone(|connection, news| processes::beat(connection, own, &silent, &mut news.seen))
             }
             (own, _) => Ok(own),
         });
@@ -304,7 +328,7 @@ impl Writer {
 
     fn delete_old(&mut self) {
         let now_us = (self.clock_us)();
-        match self.transact(|connection, _| retention::step(connection, now_us)) {
+        match self.transact_alone(|connection, _| retention::step(connection, now_us)) {
             Ok(step) => self.stepped(Some(step)),
             Err(error) => {
                 self.upkeep.overdue = false;
@@ -338,7 +362,7 @@ impl Writer {
     /// Our members are gone at once, not when their lease has ended.
     fn leave(&self) {
         let Some(own) = self.processes.own else { return };
-        let left = self.transact(|connection, news| {
+        let left = self.transact_alone(|connection, news| {
             news.seen.changed(group::expel(connection, own)?);
             Ok(())
         });

@@ -1,7 +1,11 @@
 //! A bounded regular expression, matched only where a candidate stands. It refuses patterns that match nothing, or
 //! everything, or that need more than a bounded look.
 
-use regex_automata::{Anchored, Input, meta::Regex, util::syntax};
+use regex_automata::{
+    Anchored, Input,
+    meta::Regex,
+    util::{primitives::NonMaxUsize, syntax},
+};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::prefix::Prefix;
@@ -79,11 +83,11 @@ impl Pattern {
     pub(crate) fn at(&self, text: &[u8], at: usize) -> Option<Match> {
         let input = Input::new(text).span(at..text.len().min(at + self.bytes_max)).anchored(Anchored::Yes);
         if self.grouped {
-            let mut groups = self.regex.create_captures();
-            self.regex.search_captures(&input, &mut groups);
-            let whole = groups.get_match()?;
-            let masked = groups.get_group(1).unwrap_or(whole.span());
-            return Some(Match { end: whole.end(), masked: (masked.start, masked.end) });
+            // Start and end of the whole, and of the first group.
+            let mut slots = [None; 4];
+            self.regex.search_slots(&input, &mut slots)?;
+            let [start, end, group_start, group_end] = slots.map(|slot| slot.map(NonMaxUsize::get));
+            return Some(Match { end: end?, masked: group_start.zip(group_end).or(start.zip(end))? });
         }
         let mut end = self.regex.search_half(&input)?.offset();
         if let Some(tail) = &self.tail {
