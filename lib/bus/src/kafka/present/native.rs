@@ -3,7 +3,7 @@
 //! making topics and asking for their settings; and what it offers only with a question to another thread: how far a
 //! consumer has come.
 //!
-//! The only unsafe code of this house. Each function owns what it makes, frees it on every path by [`Owned`], and
+//! The only unsafe code of this room. Each function owns what it makes, frees it on every path by [`Owned`], and
 //! keeps nothing of librdkafka's beyond its own return.
 #![allow(unsafe_code, reason = "librdkafka is a C library")]
 
