@@ -54,6 +54,8 @@ impl Queue {
         waiting.bytes += job.byte_count();
         waiting.urgent += usize::from(job.is_urgent());
         waiting.jobs.push_back(job);
+        // Whoever is woken wants the lock at once.
+        drop(waiting);
         self.arrived.notify_one();
         Ok(())
     }
