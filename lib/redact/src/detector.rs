@@ -102,7 +102,7 @@ const PHONE: &[Sides] = &[
     Sides { before: b"+(", ..Sides::any(1, 15) },
     // With a trunk prefix, or two of them.
     Sides::apart(2, 17, b"+-", b"0").before(b" -.()/", b" -.()/"),
-    Sides::apart(11, 11, b"+-", b"0"),
+    Sides::apart(10, 11, b"+-.=/#:$%*&@\\", b"0"),
     // Brazilian.
     Sides::apart(2, 2, b"+-", b"123456789").before(b" ", b""),
     // American, with the code of the country and without.
