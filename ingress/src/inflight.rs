@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use protocol::mcp::code;
 use redact::{Place, Redactor, Stream, Withheld};
-use schemas::{Outcome, record::Redaction};
+use schemas::{Direction, Outcome, record::Redaction};
 
 use crate::{config::Kind, exchange::Exchange, stop::Stop};
 
@@ -62,7 +62,7 @@ pub(crate) async fn request(exchange: &Exchange, body: &Bytes) -> Result<Option<
     if !exchange.connection.as_ref().is_some_and(|connection| connection.mask_requests) {
         return Ok(None);
     }
-    let (rules, body) = (rules(exchange), body.clone());
+    let (rules, body) = (rules(exchange, Direction::ToUpstream), body.clone());
     let (headers, suffix) = (exchange.head.headers.clone(), exchange.suffix.clone());
     let uri = exchange.head.uri.clone();
     let masked = guarded(move || {
@@ -84,7 +84,7 @@ pub(crate) async fn answer(exchange: &Exchange, headers: &mut HeaderMap, body: B
     if !masks_answers(exchange) {
         return Ok(body);
     }
-    let (rules, original) = (rules(exchange), body.clone());
+    let (rules, original) = (rules(exchange, Direction::ToCaller), body.clone());
     let masked = guarded(move || message(&rules, &original)).await.map_err(|_| withheld())?;
     if masked != body {
         OF_THE_BODY.iter().for_each(|name| drop(headers.remove(name)));
@@ -109,9 +109,12 @@ struct Rules {
     is_rpc: bool,
 }
 
-fn rules(exchange: &Exchange) -> Rules {
+fn rules(exchange: &Exchange, direction: Direction) -> Rules {
     let redactor = exchange.gate.redactor.as_ref().expect("ingress does not start without rules where one masks");
-    Rules { redactor: Arc::clone(&redactor.borrow()), is_rpc: exchange.kind() == Some(Kind::Mcp) }
+    // Of a batch, the context knows one tool of several.
+    let tool = exchange.trail.context.target.as_deref().filter(|_| !exchange.is_batch);
+    let redactor = redactor.borrow().for_call(tool, direction);
+    Rules { redactor: Arc::new(redactor), is_rpc: exchange.kind() == Some(Kind::Mcp) }
 }
 
 /// On a thread that may be busy for long; a panic there is something that cannot be masked.
@@ -232,7 +235,7 @@ pub(crate) struct Masking {
 impl Masking {
     /// None where the connection does not mask.
     pub(crate) fn of(exchange: &Exchange, is_events: bool) -> Option<Masking> {
-        let rules = masks_answers(exchange).then(|| rules(exchange))?;
+        let rules = masks_answers(exchange).then(|| rules(exchange, Direction::ToCaller))?;
         let text = (!is_events).then(|| Stream::new(rules.redactor.as_ref().clone()));
         Some(Masking { rules, text })
     }

@@ -57,10 +57,12 @@ impl Masker {
 
     /// The record of a frame that stands for itself, or of the frame that ends a stream.
     pub(crate) fn row(&self, frame: &Frame, logged_at: Timestamp, work: Work) -> Row {
-        let redactor = self.redactor(frame);
-        let trial = self.shadow.borrow().clone();
-        let mut evidence = Evidence::new(&redactor, trial.as_deref());
         let context = frame.context.clone().unwrap_or_default();
+        let tool = context.target.as_deref().filter(|_| !is_batch(frame));
+        let of_call = |redactor: &Redactor| redactor.for_call(tool, frame.direction);
+        let redactor = of_call(&self.redactor(frame));
+        let trial = self.shadow.borrow().as_deref().map(of_call);
+        let mut evidence = Evidence::new(&redactor, trial.as_ref());
         let mut record = blank(frame, kind(frame.kind), logged_at);
         self.fill_who(&mut record, &context, &mut evidence);
         self.fill_what(&mut record, &context, &mut evidence);
@@ -153,6 +155,11 @@ impl Masker {
         let mac = Hmac::<Sha256>::new_from_slice(&self.identity_key).expect("HMAC takes keys of any length");
         mac.chain_update(purpose).chain_update(value).finalize().into_bytes().into()
     }
+}
+
+/// Answers to several calls in one message: whose tools they are of, its context does not say.
+fn is_batch(frame: &Frame) -> bool {
+    frame.body.as_deref().is_some_and(|body| body.trim_ascii_start().starts_with(b"["))
 }
 
 /// The last step: nothing of the record changes after its leaf.

@@ -10,6 +10,7 @@ pub(crate) mod hardware;
 pub(crate) mod iban;
 pub(crate) mod ip;
 pub(crate) mod jwt;
+pub(crate) mod manifest;
 pub(crate) mod pem;
 pub(crate) mod phone;
 pub(crate) mod url;
@@ -134,6 +135,7 @@ const DETECTORS: &[Detector] = &[
         shape: Shape::Literals(&["6q~", "7q~", "8q~", "9q~"]),
         check: azure::check,
     },
+    Detector { name: "manifest", shape: Shape::Literals(&["secret"]), check: manifest::check },
     Detector { name: "card", shape: Shape::Digits(CARD), check: card::check },
     Detector { name: "iban", shape: Shape::Digits(IBAN), check: iban::check },
     Detector { name: "email", shape: Shape::AtSign, check: email::check },

@@ -10,9 +10,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use schemas::record::Redaction;
+use schemas::{Direction, record::Redaction};
 
 use crate::{
+    field::Scene,
     mask::{Mask, Scanner},
     rules::{Class, Rules},
     work::Work,
@@ -58,6 +59,7 @@ pub struct Redactor {
     rules: Arc<Rules>,
     scanner: Scanner,
     tenant: Arc<str>,
+    scene: Arc<Scene>,
 }
 
 /// A masked payload and its evidence.
@@ -121,18 +123,25 @@ pub enum Withheld {
 impl Redactor {
     /// All built-in rules.
     pub fn built_in() -> Redactor {
-        Redactor { rules: BUILT_IN.clone(), scanner: Scanner::Fast, tenant: Arc::default() }
+        Redactor { rules: BUILT_IN.clone(), scanner: Scanner::Fast, tenant: Arc::default(), scene: Arc::default() }
     }
 
     /// The rules of a set, with the keys of their tokens; or all that is wrong with them.
     pub fn load(set: &RuleSet, keys: Keyring) -> Result<Redactor, Faults> {
         let rules = Arc::new(Rules::load(set, Arc::new(keys))?);
-        Ok(Redactor { rules, scanner: Scanner::Fast, tenant: Arc::default() })
+        Ok(Redactor { rules, scanner: Scanner::Fast, tenant: Arc::default(), scene: Arc::default() })
     }
 
     /// The same rules for the data of one tenant: the same value is another token than another tenant's.
     pub fn for_tenant(&self, tenant: &str) -> Redactor {
         Redactor { tenant: tenant.into(), ..self.clone() }
+    }
+
+    /// The same rules for messages of one call: some rules by path hold for some tools only, or in one direction. What is not
+    /// known limits nothing.
+    pub fn for_call(&self, tool: Option<&str>, direction: Direction) -> Redactor {
+        let scene = Scene { tool: tool.map(str::to_owned), direction: Some(direction) };
+        Redactor { scene: Arc::new(scene), ..self.clone() }
     }
 
     /// The same rules, one after the other and without anchors: slow, and what the fast scanner is held against.
@@ -187,7 +196,7 @@ impl Redactor {
     }
 
     fn mask(&self, bytes: usize) -> Mask<'_> {
-        Mask::new(&self.rules, self.scanner, &self.tenant, Work::for_bytes(bytes))
+        Mask::new(&self.rules, self.scanner, &self.tenant, Work::for_bytes(bytes)).in_scene(&self.scene)
     }
 }
 
