@@ -44,6 +44,7 @@ mod work;
 
 pub use action::Action;
 pub use keyring::{KEY_BYTES, Keyring, MaskingKey, Opened, Sealed};
+pub use mask::scattered::{Layout, Scattered};
 pub use rules::{Faults, RuleFile, RuleSet};
 pub use stream::{HELD_BYTES_MAX, Stream};
 
@@ -171,6 +172,19 @@ impl Redactor {
     pub fn redact_text(&self, field: &str, text: &str) -> Result<Redacted, Withheld> {
         within_limit(text.len())?;
         self.mask(text.len()).text(field, text)
+    }
+
+    /// Masks a body of several documents that may hold texts in pieces, as the stream of a model's answer does. `layout` says
+    /// where they are, of the body and of what becomes of it.
+    pub fn redact_scattered(
+        &self,
+        field: &str,
+        body: &[u8],
+        layout: impl Fn(&str) -> Layout,
+    ) -> Result<Redacted, Withheld> {
+        within_limit(body.len())?;
+        let text = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
+        self.mask(body.len()).scattered(field, text, &layout)
     }
 
     /// What a message holds: the ids of the rules that find something in it, and their classes; in order, each once.

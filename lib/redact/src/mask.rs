@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod again;
+pub(crate) mod scattered;
 
 /// Most masked places of one message. With the longest body and the longest pointers, body and evidence together still
 /// fit into one message of the log.
