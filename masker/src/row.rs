@@ -72,7 +72,7 @@ impl Masker {
         let event = match frame.kind {
             FrameKind::Decision => decision(frame, &mut record, &mut evidence),
             _ => {
-                record.body = frame.body.as_deref().map(|body| evidence.body(body));
+                record.body = frame.body.as_deref().map(|body| evidence.stream(body));
                 held(frame, &record, &context)
             }
         };

@@ -71,6 +71,19 @@ fn a_document_in_pieces_stays_one() {
 }
 
 #[test]
+fn what_goes_as_a_whole_stays_a_value_of_json() {
+    let body = r#"{"text":"jane@example.org","copy":[{"token":"jane@ex"},{"token":"ample.org"}]}"#;
+    let layout = |text: &str| {
+        let at = |what: &str| text.find(what).map(|at| at..at + what.len());
+        let copies = at(r#"[{"token":"jane@ex"},{"token":"ample.org"}]"#).into_iter().collect();
+        let texts = at("jane@example.org").map(|piece| Scattered { pieces: std::iter::once(piece).collect(), copies });
+        Layout { documents: std::iter::once(0..text.len()).collect(), texts: texts.into_iter().collect() }
+    };
+    let told = Redactor::built_in().redact_scattered("body", body.as_bytes(), layout).expect("it can be masked");
+    assert_eq!(told.text, r#"{"text":"[REDACTED:email]","copy":"[REDACTED:email]"}"#);
+}
+
+#[test]
 fn what_repeats_a_text_goes_where_something_is_found_in_it() {
     let check = |mail: &str, expected: &str| {
         let body = format!("{mail}|[1,2]|{{}}");

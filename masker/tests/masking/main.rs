@@ -335,3 +335,35 @@ async fn a_record_names_the_rules_that_masked_it() {
     }
     assert!(named.iter().all(|count| *count > 0), "{named:?}");
 }
+
+/// One event of a model's answer.
+fn delta(text: &str) -> String {
+    let data = serde_json::json!({ "type": "content_block_delta", "index": 0, "delta": { "text": text } });
+    format!("event: content_block_delta\ndata: {data}\n\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_says_in_pieces_is_masked_as_a_whole() {
+    let world = World::new().await;
+    let pieces = ["write to ja", "ne@exam", "ple.org, not by post"];
+    world.send(frame(0, FrameKind::Chunk, delta(pieces[0]).as_bytes())).await;
+    world.send(more(0, delta(pieces[1]).as_bytes())).await;
+    world.send(more(0, delta(pieces[2]).as_bytes())).await;
+    // The last event is cut off in the middle of an address that began before it.
+    world.send(more(0, delta("; or joe@example.").as_bytes())).await;
+    let cut = "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"text\":\"org and";
+    world.send(more(0, cut.as_bytes())).await;
+    world.send(frame(0, FrameKind::Response, b"")).await;
+    let running = world.start();
+    let record = world.wait(1).await.remove(0);
+    let expected = [
+        delta("write to [REDACTED:email]"),
+        delta(""),
+        delta(", not by post"),
+        delta("; or [REDACTED:email]"),
+        cut.replace("org and", " and"),
+    ];
+    assert_eq!(record.body.as_deref(), Some(expected.concat().as_str()));
+    assert_eq!(record.redactions.iter().filter(|one| one.rule == "email").count(), record.redactions.len());
+    running.stop().await;
+}

@@ -50,18 +50,19 @@ impl Mask<'_> {
     }
 
     fn of_layout(&mut self, text: &str, layout: &Layout) -> Result<Looked, Withheld> {
-        let mut across = Vec::new();
+        let (mut across, mut judged) = (Vec::new(), Vec::new());
         for one in &layout.texts {
-            across.extend(self.across(text, one)?);
+            let (finds, gone) = self.across(text, one)?;
+            across.extend(finds);
             within_count(across.len())?;
+            judged.extend(one.pieces.iter().chain(gone).cloned());
         }
-        // What a piece alone looks like does not count: it was looked at where it belongs.
-        let mut pieces: Vec<&Range<usize>> = layout.texts.iter().flat_map(|one| &one.pieces).collect();
-        pieces.sort_unstable_by_key(|piece| piece.start);
+        // What a piece alone looks like does not count: it was looked at where it belongs. Nor does what is in what goes.
+        judged.sort_unstable_by_key(|range| range.start);
         let mut edits = self.in_documents(text, &layout.documents)?;
         edits.retain(|edit| {
-            let before = pieces.partition_point(|piece| piece.start <= edit.start);
-            before.checked_sub(1).is_none_or(|place| edit.end > pieces[place].end)
+            let before = judged.partition_point(|range| range.start <= edit.start);
+            before.checked_sub(1).is_none_or(|place| edit.end > judged[place].end)
         });
         let edits = edit::merge(self.rules, edits, across);
         // What was seen of the parts is not told in places of the whole.
@@ -86,7 +87,8 @@ impl Mask<'_> {
         Ok(edits)
     }
 
-    fn across(&mut self, text: &str, one: &Scattered) -> Result<Vec<Edit>, Withheld> {
+    /// What is found in one text, and what goes with it.
+    fn across<'o>(&mut self, text: &str, one: &'o Scattered) -> Result<(Vec<Edit>, &'o [Range<usize>]), Withheld> {
         let (mut whole, mut parts) = (String::new(), Vec::with_capacity(one.pieces.len()));
         for piece in &one.pieces {
             let plain = Plain::of(text.get(piece.clone()).unwrap_or_default());
@@ -100,11 +102,9 @@ impl Mask<'_> {
             spread(find, &parts, &mut edits);
             within_count(edits.len())?;
         }
-        if let Some(find) = found.iter().find(|find| !find.is_flag()) {
-            let copies = one.copies.iter().filter(|copy| !copy.is_empty());
-            edits.extend(copies.map(|copy| self.gone(copy.clone(), find)));
-        }
-        Ok(edits)
+        let Some(find) = found.iter().find(|find| !find.is_flag()) else { return Ok((edits, &[])) };
+        edits.extend(one.copies.iter().map(|copy| self.gone(copy.clone(), find)));
+        Ok((edits, &one.copies))
     }
 
     /// A whole value goes, which may be a container.
