@@ -124,7 +124,7 @@ fn rules(exchange: &Exchange, direction: Direction) -> Rules {
 async fn guarded<T: Send + 'static>(
     mask: impl FnOnce() -> Result<T, Withheld> + Send + 'static,
 ) -> Result<T, Withheld> {
-    tokio::task::spawn_blocking(mask).await.unwrap_or(Err(Withheld::Unsettled))
+    tokio::task::spawn_blocking(mask).await.unwrap_or(Err(Withheld::Panicked))
 }
 
 /// A message, masked; the very same bytes where there is nothing to mask.

@@ -1,5 +1,7 @@
 //! Collects what was masked in the fields of one record.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use percent_encoding::percent_decode_str;
 use protocol::deltas;
 use redact::{Layout, Redacted, Redactor, Scattered, Withheld};
@@ -29,6 +31,10 @@ impl<'a> Evidence<'a> {
     /// A short text, masked.
     pub(crate) fn text(&mut self, field: &str, text: &str) -> String {
         let made = self.made(|redactor| redactor.redact_text(field, text));
+        self.short(made)
+    }
+
+    fn short(&mut self, made: Result<Redacted, Withheld>) -> String {
         match made {
             Ok(redacted) => self.taken(redacted),
             Err(reason) => {
@@ -82,7 +88,8 @@ impl<'a> Evidence<'a> {
     }
 
     fn made(&self, mask: impl Fn(&Redactor) -> Result<Redacted, Withheld>) -> Result<Redacted, Withheld> {
-        let made = mask(self.redactor);
+        // The rest of the record stays: who, when and what.
+        let made = catch_unwind(AssertUnwindSafe(|| mask(self.redactor))).unwrap_or(Err(Withheld::Panicked));
         if let Some(trial) = self.trial {
             shadow::compare(trial, mask, &made);
         }
@@ -129,6 +136,19 @@ pub(crate) fn withheld(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_withholds_what_it_was_about_and_tells_nothing() {
+        let redactor = Redactor::built_in();
+        let mut evidence = Evidence::new(&redactor, None);
+        let made = evidence.made(|_| panic!("a secret"));
+        let body = evidence.payload(made);
+        assert!(body.contains("\"hansard\":\"withheld\"") && !body.contains("a secret"), "{body}");
+        assert_eq!((evidence.status(), &evidence.withheld), (RedactionStatus::Withheld, &Some(Withheld::Panicked)));
+        assert_eq!(evidence.text("method", "of jane@example.org"), "of [REDACTED:email]", "all else goes on");
+        let made = evidence.made(|_| panic!("a secret"));
+        assert_eq!(evidence.short(made), WITHHELD);
+    }
 
     #[test]
     fn what_repeats_a_text_token_by_token_goes_with_it() {

@@ -180,6 +180,7 @@ fn word(reason: &Withheld) -> &'static str {
         Withheld::TooMany(_) => "too_many",
         Withheld::Unsettled => "unsettled",
         Withheld::Budget => "budget",
+        Withheld::Panicked => "panic",
     }
 }
 

@@ -119,6 +119,9 @@ pub enum Withheld {
     Unsettled,
     #[error("the work budget is spent")]
     Budget,
+    /// Said by those who catch it. What was panicked with is not told: it may hold what was to be masked.
+    #[error("masking failed on it; this is a fault of ours")]
+    Panicked,
 }
 
 impl Redactor {
