@@ -21,6 +21,10 @@ const GAP_BYTES_MAX: usize = 64;
 /// Deepest indentation of a manifest, in columns. For each, a text is looked at once or twice.
 const INDENT_MAX: usize = 64;
 
+/// Most lines of a text, and most values: a text with more of them is secret as a whole.
+const LINES_MAX: usize = 1_000_000;
+const VALUES_MAX: usize = 20_000;
+
 /// `at` is where `Secret` stands, if it is the kind of a manifest.
 pub(crate) fn check(text: &[u8], at: usize, _: &mut super::Look) -> Option<(usize, usize)> {
     let end = at + SECRET.len();
@@ -38,18 +42,23 @@ pub(crate) fn check(text: &[u8], at: usize, _: &mut super::Look) -> Option<(usiz
 
 /// The secret values of all manifests in a text.
 pub(crate) fn values(text: &str) -> Vec<Range<usize>> {
-    let lines = lines(text);
+    secret_in(text, LINES_MAX).unwrap_or_else(|| std::iter::once(0..text.len()).collect())
+}
+
+/// None, where there are too many lines or values.
+fn secret_in(text: &str, lines_max: usize) -> Option<Vec<Range<usize>>> {
+    let lines = lines(text, lines_max)?;
     let kinds = lines.iter().enumerate().filter(|(_, line)| line.indent <= INDENT_MAX && line.is_kind(text));
     let mut values = Vec::new();
     for (at, kind) in kinds {
         let manifest = &lines[of_manifest(&lines, at, text)];
         for (place, line) in manifest.iter().enumerate().filter(|(_, line)| line.indent == kind.indent) {
             if line.member(text).is_some_and(|(name, _)| BLOCKS.contains(&name)) {
-                block(text, line, &manifest[place + 1..], &mut values);
+                block(text, line, &manifest[place + 1..], &mut values)?;
             }
         }
     }
-    values
+    Some(values)
 }
 
 /// A line that says something.
@@ -86,7 +95,7 @@ impl Line {
     }
 }
 
-fn lines(text: &str) -> Vec<Line> {
+fn lines(text: &str, lines_max: usize) -> Option<Vec<Line>> {
     let mut lines = Vec::new();
     let mut start = 0;
     for whole in text.split_inclusive('\n') {
@@ -100,8 +109,11 @@ fn lines(text: &str) -> Vec<Line> {
         if from < said.len() {
             lines.push(Line { range: at + from..at + said.len(), indent: from, begins_item });
         }
+        if lines.len() > lines_max {
+            return None;
+        }
     }
-    lines
+    Some(lines)
 }
 
 /// The lines of the manifest whose kind stands in line `at`: no other kind stands beside it.
@@ -122,9 +134,9 @@ fn of_manifest(lines: &[Line], at: usize, text: &str) -> Range<usize> {
     start..end
 }
 
-/// What is secret under `data`: in its own line, or in the lines behind it that are indented farther.
-fn block(text: &str, head: &Line, behind: &[Line], values: &mut Vec<Range<usize>>) {
-    let Some((_, own)) = head.member(text) else { return };
+/// What is secret under `data`: in its own line, or in the lines behind it that are indented farther. None, if it is too much.
+fn block(text: &str, head: &Line, behind: &[Line], values: &mut Vec<Range<usize>>) -> Option<()> {
+    let Some((_, own)) = head.member(text) else { return Some(()) };
     let own_text = text[own.clone()].trim();
     if !own_text.is_empty() && own_text != "{" && !own_text.starts_with(['#', '&']) {
         values.extend(plain(text, own));
@@ -135,8 +147,12 @@ fn block(text: &str, head: &Line, behind: &[Line], values: &mut Vec<Range<usize>
     while at < inner.len() {
         let farther = inner[at + 1..].iter().take_while(|line| line.indent > inner[at].indent).count();
         values.extend(value(text, &inner[at], &inner[at + 1..at + 1 + farther]));
+        if values.len() > VALUES_MAX {
+            return None;
+        }
         at += 1 + farther;
     }
+    Some(())
 }
 
 /// The value of one member, with the lines that go on with it.
@@ -204,6 +220,13 @@ mod tests {
     fn lines_of_json_are_lines_too() {
         let text = "{\n  \"data\": {\n    \"a\": \"YWRh\",\n    \"b\": \"MTIz\"\n  },\n  \"kind\": \"Secret\"\n}";
         check(text, &["YWRh", "MTIz"]);
+    }
+
+    #[test]
+    fn what_is_too_much_is_secret_as_a_whole() {
+        assert_eq!(secret_in("kind: Secret\ndata:\n  a: b\n", 2), None);
+        let many = "kind: Secret\ndata:\n".to_owned() + &"  a: b\n".repeat(VALUES_MAX + 1);
+        check(&many, &[&many]);
     }
 
     #[test]
