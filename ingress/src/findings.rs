@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use redact::{Redactor, Withheld};
-use schemas::call::Findings;
+use schemas::{Direction, call::Findings};
 
 use crate::{
     exchange::Exchange,
@@ -30,8 +30,10 @@ pub(crate) async fn find(exchange: &Exchange, asked: &mut Asked) {
 }
 
 /// On a thread that may be busy for as long as a large body takes.
-async fn in_part(redactor: &Arc<Redactor>, part: &Part) -> Findings {
-    let (redactor, bytes, target) = (Arc::clone(redactor), part.bytes.clone(), part.call.target.clone());
+async fn in_part(redactor: &Redactor, part: &Part) -> Findings {
+    let (bytes, target) = (part.bytes.clone(), part.call.target.clone());
+    let tool = (!target.is_empty()).then_some(target.as_str());
+    let redactor = redactor.for_call(tool, Direction::ToUpstream);
     let looked = tokio::task::spawn_blocking(move || look(&redactor, &bytes, &target)).await;
     match looked {
         Ok(Ok(found)) => Findings::Known(found),

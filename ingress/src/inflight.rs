@@ -5,6 +5,8 @@
 //! progress tokens – stays as it is, or nobody would know which answer is whose. There are no keys here: what would be
 //! hashed or tokenized at rest is redacted.
 
+mod deltas;
+
 use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -12,8 +14,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use protocol::mcp::code;
 use redact::{Place, Redactor, Stream, Withheld};
-use schemas::{Outcome, record::Redaction};
+use schemas::{Direction, Outcome, record::Redaction};
 
+use self::deltas::Texts;
 use crate::{config::Kind, exchange::Exchange, stop::Stop};
 
 /// Where in a message stands what correlates it.
@@ -27,7 +30,7 @@ const CORRELATES: [&str; 8] = [
     "/params/protocolVersion",
     "/result/protocolVersion",
 ];
-/// Clients check it against the tool's schema, so its numbers stay numbers.
+/// Clients check it against the tool's schema, so that what is no string stays what it is.
 const STRUCTURED: &str = "/result/structuredContent/";
 /// Headers that repeat what the body says.
 const REPEATED_NAME: &str = "mcp-name";
@@ -62,7 +65,7 @@ pub(crate) async fn request(exchange: &Exchange, body: &Bytes) -> Result<Option<
     if !exchange.connection.as_ref().is_some_and(|connection| connection.mask_requests) {
         return Ok(None);
     }
-    let (rules, body) = (rules(exchange), body.clone());
+    let (rules, body) = (rules(exchange, Direction::ToUpstream), body.clone());
     let (headers, suffix) = (exchange.head.headers.clone(), exchange.suffix.clone());
     let uri = exchange.head.uri.clone();
     let masked = guarded(move || {
@@ -84,7 +87,7 @@ pub(crate) async fn answer(exchange: &Exchange, headers: &mut HeaderMap, body: B
     if !masks_answers(exchange) {
         return Ok(body);
     }
-    let (rules, original) = (rules(exchange), body.clone());
+    let (rules, original) = (rules(exchange, Direction::ToCaller), body.clone());
     let masked = guarded(move || message(&rules, &original)).await.map_err(|_| withheld())?;
     if masked != body {
         OF_THE_BODY.iter().for_each(|name| drop(headers.remove(name)));
@@ -109,39 +112,55 @@ struct Rules {
     is_rpc: bool,
 }
 
-fn rules(exchange: &Exchange) -> Rules {
+fn rules(exchange: &Exchange, direction: Direction) -> Rules {
     let redactor = exchange.gate.redactor.as_ref().expect("ingress does not start without rules where one masks");
-    Rules { redactor: Arc::clone(&redactor.borrow()), is_rpc: exchange.kind() == Some(Kind::Mcp) }
+    // Of a batch, the context knows one tool of several.
+    let tool = exchange.trail.context.target.as_deref().filter(|_| !exchange.is_batch);
+    let redactor = redactor.borrow().for_call(tool, direction);
+    Rules { redactor: Arc::new(redactor), is_rpc: exchange.kind() == Some(Kind::Mcp) }
 }
 
 /// On a thread that may be busy for long; a panic there is something that cannot be masked.
 async fn guarded<T: Send + 'static>(
     mask: impl FnOnce() -> Result<T, Withheld> + Send + 'static,
 ) -> Result<T, Withheld> {
-    tokio::task::spawn_blocking(mask).await.unwrap_or(Err(Withheld::Unsettled))
+    tokio::task::spawn_blocking(mask).await.unwrap_or(Err(Withheld::Panicked))
 }
 
 /// A message, masked; the very same bytes where there is nothing to mask.
 fn message(rules: &Rules, body: &Bytes) -> Result<Bytes, Withheld> {
-    let masked = rules.redactor.redact("body", body)?;
+    let original = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
+    let masked = match deltas::repeated(original).is_empty() {
+        true => rules.redactor.redact("body", body)?,
+        false => rules.redactor.redact_scattered("body", body, deltas::whole)?,
+    };
     if !masked.is_changed() {
         return Ok(body.clone());
     }
-    let original = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
-    if !rules.is_rpc {
-        return Ok(Bytes::from(masked.text));
-    }
-    Ok(Bytes::from(masked.with(original, |one| place(&masked.text, one))))
+    Ok(Bytes::from(masked.with(original, |one| place(rules, original, &masked.text, one))))
 }
 
-fn place(masked: &str, one: &Redaction) -> Place {
+fn place(rules: &Rules, original: &str, masked: &str, one: &Redaction) -> Place {
     let pointer = alone(&one.pointer);
-    // Only what stood there as a number has quotes of its own.
-    let was_number = masked.get(one.masked_start as usize..).is_some_and(|text| text.starts_with('"'));
+    let was = original.get(one.start as usize..).unwrap_or_default();
+    // Only what stood there as a number or a container has quotes of its own.
+    let is_quoted = masked.get(one.masked_start as usize..).is_some_and(|text| text.starts_with('"'));
     match pointer {
+        "" if is_quoted && was.starts_with(['{', '[']) => Place::Text("null"),
+        _ if !rules.is_rpc => Place::Masked,
         _ if CORRELATES.contains(&pointer) => Place::AsItWas,
-        _ if pointer.starts_with(STRUCTURED) && was_number => Place::Text("0"),
+        _ if pointer.starts_with(STRUCTURED) && is_quoted => Place::Text(like(was)),
         _ => Place::Masked,
+    }
+}
+
+/// Nothing, of the type of what stood there.
+fn like(was: &str) -> &'static str {
+    match was.as_bytes().first() {
+        Some(b'{') => "{}",
+        Some(b'[') => "[]",
+        Some(b't' | b'f') => "false",
+        _ => "0",
     }
 }
 
@@ -225,50 +244,98 @@ fn address(redactor: &Redactor, text: &str) -> Result<String, Withheld> {
 /// A streamed answer, masked piece by piece in the order in which it passes.
 pub(crate) struct Masking {
     rules: Rules,
+    passing: Passing,
+}
+
+/// What waits for what follows.
+enum Passing {
     /// Of a stream that is not of events: its text goes on over its pieces.
-    text: Option<Stream>,
+    Text(Box<Stream>),
+    /// Of events: what a model says in them, piece by piece.
+    Events(Texts),
+    /// Nothing more is to pass.
+    Ended,
 }
 
 impl Masking {
     /// None where the connection does not mask.
     pub(crate) fn of(exchange: &Exchange, is_events: bool) -> Option<Masking> {
-        let rules = masks_answers(exchange).then(|| rules(exchange))?;
-        let text = (!is_events).then(|| Stream::new(rules.redactor.as_ref().clone()));
-        Some(Masking { rules, text })
+        let rules = masks_answers(exchange).then(|| rules(exchange, Direction::ToCaller))?;
+        let text = || Passing::Text(Box::new(Stream::new(rules.redactor.as_ref().clone())));
+        let passing = if is_events { Passing::Events(Texts::default()) } else { text() };
+        Some(Masking { rules, passing })
     }
 
     /// Is there text that waits for what follows?
     pub(crate) fn holds(&self) -> bool {
-        self.text.as_ref().is_some_and(Stream::holds)
+        match &self.passing {
+            Passing::Text(text) => text.holds(),
+            Passing::Events(texts) => texts.hold(),
+            Passing::Ended => false,
+        }
     }
 
-    /// What may pass of these bytes: an event as a whole, whose data this is; of other text what is safe.
+    /// What may pass of these bytes: an event as a whole, whose data this is, but for what is said in pieces; of other text what
+    /// is safe.
     pub(crate) async fn next(&mut self, bytes: Bytes, data: Option<String>) -> Result<Bytes, Withheld> {
-        let Some(text) = &mut self.text else {
-            let rules = self.rules.clone();
-            return guarded(move || event(&rules, &bytes, data)).await;
-        };
-        text.push(&bytes).map(Bytes::from)
+        match &mut self.passing {
+            Passing::Text(text) => text.push(&bytes).map(Bytes::from),
+            Passing::Events(texts) => {
+                let (rules, mut texts) = (self.rules.clone(), std::mem::take(texts));
+                let masked = guarded(move || {
+                    let masked = match data {
+                        Some(data) if !rules.is_rpc => texts.event(&rules, &bytes, &data),
+                        data => event(&rules, &bytes, data),
+                    };
+                    masked.map(|masked| (masked, texts))
+                });
+                let (masked, texts) = masked.await?;
+                self.passing = Passing::Events(texts);
+                Ok(masked)
+            }
+            Passing::Ended => Ok(Bytes::new()),
+        }
     }
 
     /// What may pass because nothing has come for a while.
     pub(crate) fn settle(&mut self) -> Result<Bytes, Withheld> {
-        self.text.as_mut().map_or(Ok(Bytes::new()), |text| text.settle().map(Bytes::from))
+        match &mut self.passing {
+            Passing::Text(text) => text.settle().map(Bytes::from),
+            Passing::Events(texts) => texts.settle(),
+            Passing::Ended => Ok(Bytes::new()),
+        }
     }
 
     /// What is left at the end.
     pub(crate) fn finish(&mut self) -> Result<Bytes, Withheld> {
-        self.text.take().map_or(Ok(Bytes::new()), |text| text.finish().map(Bytes::from))
+        match std::mem::replace(&mut self.passing, Passing::Ended) {
+            Passing::Text(text) => text.finish().map(Bytes::from),
+            Passing::Events(mut texts) => texts.finish(),
+            Passing::Ended => Ok(Bytes::new()),
+        }
     }
 }
 
 /// One event: its data as a message, its comments as text; what names it stays. The very same bytes where there is
-/// nothing to mask.
+/// nothing to mask; nothing, where the event was cut off: clients do not read it, and half of it cannot be masked.
 fn event(rules: &Rules, raw: &Bytes, data: Option<String>) -> Result<Bytes, Withheld> {
-    let text = std::str::from_utf8(raw).map_err(|_| Withheld::NotText)?;
     let data = data.map(Bytes::from);
     let masked = data.as_ref().map(|data| message(rules, data)).transpose()?;
-    let (mut lines, mut changed) = (Vec::new(), masked != data);
+    let (lines, changed) = frame_lines(rules, raw)?;
+    if data.is_none() && raw.split(|byte| matches!(byte, b'\r' | b'\n')).any(|line| line.starts_with(b"data")) {
+        return Ok(Bytes::new());
+    }
+    if !changed && masked == data {
+        return Ok(raw.clone());
+    }
+    let masked = masked.map(|masked| String::from_utf8_lossy(&masked).into_owned());
+    Ok(event_of(lines, masked.as_deref()))
+}
+
+/// The lines of an event but for its data, masked, and whether that changed them.
+fn frame_lines(rules: &Rules, raw: &Bytes) -> Result<(Vec<String>, bool), Withheld> {
+    let text = std::str::from_utf8(raw).map_err(|_| Withheld::NotText)?;
+    let (mut lines, mut changed) = (Vec::new(), false);
     for line in text.trim_start_matches('\u{feff}').split(['\r', '\n']).filter(|line| !line.is_empty()) {
         match line.split_once(':').map_or(line, |(field, _)| field) {
             "data" => {}
@@ -280,14 +347,13 @@ fn event(rules: &Rules, raw: &Bytes, data: Option<String>) -> Result<Bytes, With
             }
         }
     }
-    if !changed {
-        return Ok(raw.clone());
-    }
-    let masked = masked.unwrap_or_default();
-    lines.extend(
-        String::from_utf8_lossy(&masked).split('\n').filter(|_| data.is_some()).map(|line| format!("data: {line}")),
-    );
-    Ok(Bytes::from(lines.join("\n") + "\n\n"))
+    Ok((lines, changed))
+}
+
+/// An event of these lines and this data.
+fn event_of(mut lines: Vec<String>, data: Option<&str>) -> Bytes {
+    lines.extend(data.into_iter().flat_map(|data| data.split('\n')).map(|line| format!("data: {line}")));
+    Bytes::from(lines.join("\n") + "\n\n")
 }
 
 #[cfg(test)]
@@ -327,11 +393,38 @@ mod tests {
     }
 
     #[test]
+    fn what_repeats_a_text_is_left_out_where_something_is_found_in_it() {
+        let plain = Rules { is_rpc: false, ..rpc() };
+        let answer = |said: &str, copy: &str| format!(r#"{{"choices":[{{"text":"{said}","logprobs":{copy}}}]}}"#);
+        let check = |said: &str, masked: &str| {
+            let told = message(&plain, &Bytes::from(answer(said, r#"{"tokens":["jane@","example.org"]}"#)));
+            assert_eq!(told.as_deref(), Ok(masked.as_bytes()));
+        };
+        check("jane@example.org", &answer("[REDACTED:email]", "null"));
+        check("nobody", &answer("nobody", r#"{"tokens":["jane@","example.org"]}"#));
+    }
+
+    #[test]
     fn structured_numbers_stay_numbers() {
         check(
             r#"{"id":1,"result":{"structuredContent":{"n":4111111111111111,"t":"4111111111111111"},"n":4111111111111111}}"#,
             r#"{"id":1,"result":{"structuredContent":{"n":0,"t":"[REDACTED:card]"},"n":"[REDACTED:card]"}}"#,
         );
+    }
+
+    #[test]
+    fn structured_values_keep_their_types() {
+        let text = "[[rule]]\nid = \"pay\"\nfields = [\"**.pay\"]".to_owned();
+        let files = vec![redact::RuleFile { name: "pay.toml".to_owned(), text }];
+        let set = redact::RuleSet { packs: vec!["pii".to_owned()], files, ..redact::RuleSet::default() };
+        let redactor = Redactor::load(&set, redact::Keyring::default()).expect("the rules are whole");
+        let rules = Rules { redactor: Arc::new(redactor), is_rpc: true };
+        for (was, is) in
+            [("-1.5", "0"), ("true", "false"), ("[1]", "[]"), (r#"{"a":1}"#, "{}"), (r#""a""#, r#""[REDACTED:pay]""#)]
+        {
+            let body = |pay: &str| format!(r#"{{"id":1,"result":{{"structuredContent":{{"pay":{pay}}}}}}}"#);
+            assert_eq!(message(&rules, &Bytes::from(body(was))).as_deref(), Ok(body(is).as_bytes()));
+        }
     }
 
     #[test]
@@ -352,6 +445,7 @@ mod tests {
         );
         check(": for jane@example.org\n\n", None, ": for [REDACTED:email]\n\n");
         check(": ping\n\n", None, ": ping\n\n");
+        check("event: message\ndata: jane@example.org", None, "");
         assert!(event(&rpc(), &Bytes::from_static(b"data: \xff\n\n"), Some("\u{fffd}".to_owned())).is_err());
     }
 

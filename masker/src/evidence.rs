@@ -1,7 +1,10 @@
 //! Collects what was masked in the fields of one record.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use percent_encoding::percent_decode_str;
-use redact::{Redacted, Redactor, Withheld};
+use protocol::deltas;
+use redact::{Layout, Redacted, Redactor, Scattered, Withheld};
 use schemas::{RedactionStatus, record::Redaction};
 
 use crate::shadow;
@@ -28,6 +31,10 @@ impl<'a> Evidence<'a> {
     /// A short text, masked.
     pub(crate) fn text(&mut self, field: &str, text: &str) -> String {
         let made = self.made(|redactor| redactor.redact_text(field, text));
+        self.short(made)
+    }
+
+    fn short(&mut self, made: Result<Redacted, Withheld>) -> String {
         match made {
             Ok(redacted) => self.taken(redacted),
             Err(reason) => {
@@ -52,7 +59,24 @@ impl<'a> Evidence<'a> {
 
     /// A payload, masked; or what stands in its place.
     pub(crate) fn body(&mut self, body: &[u8]) -> String {
-        let made = self.made(|redactor| redactor.redact("body", body));
+        let repeats = |text: &str| !deltas::repeated(text).is_empty();
+        let made = match std::str::from_utf8(body) {
+            Ok(text) if repeats(text) => self.made(|redactor| redactor.redact_scattered("body", body, whole)),
+            _ => self.made(|redactor| redactor.redact("body", body)),
+        };
+        self.payload(made)
+    }
+
+    /// Chunks of a streamed answer. Where they are events, what a model says in pieces is looked at as a whole.
+    pub(crate) fn stream(&mut self, body: &[u8]) -> String {
+        if !std::str::from_utf8(body).is_ok_and(deltas::is_event_stream) {
+            return self.body(body);
+        }
+        let made = self.made(|redactor| redactor.redact_scattered("body", body, layout));
+        self.payload(made)
+    }
+
+    fn payload(&mut self, made: Result<Redacted, Withheld>) -> String {
         match made {
             Ok(redacted) => self.taken(redacted),
             Err(reason) => {
@@ -64,7 +88,8 @@ impl<'a> Evidence<'a> {
     }
 
     fn made(&self, mask: impl Fn(&Redactor) -> Result<Redacted, Withheld>) -> Result<Redacted, Withheld> {
-        let made = mask(self.redactor);
+        // The rest of the record stays: who, when and what.
+        let made = catch_unwind(AssertUnwindSafe(|| mask(self.redactor))).unwrap_or(Err(Withheld::Panicked));
         if let Some(trial) = self.trial {
             shadow::compare(trial, mask, &made);
         }
@@ -87,6 +112,22 @@ impl<'a> Evidence<'a> {
     }
 }
 
+/// Where the events are, and the pieces of what they say.
+fn layout(stream: &str) -> Layout {
+    let deltas::Layout { documents, texts } = deltas::layout(stream);
+    Layout { documents, texts: texts.into_iter().map(scattered).collect() }
+}
+
+/// One document, and what repeats its texts.
+fn whole(document: &str) -> Layout {
+    let texts = deltas::repeated(document).into_iter().map(scattered).collect();
+    Layout { documents: std::iter::once(0..document.len()).collect(), texts }
+}
+
+fn scattered(text: deltas::Scattered) -> Scattered {
+    Scattered { pieces: text.pieces, copies: text.copies }
+}
+
 /// The body of a record whose payload is not in it.
 pub(crate) fn withheld(reason: &str) -> String {
     serde_json::json!({ "hansard": "withheld", "reason": reason }).to_string()
@@ -95,6 +136,35 @@ pub(crate) fn withheld(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_withholds_what_it_was_about_and_tells_nothing() {
+        let redactor = Redactor::built_in();
+        let mut evidence = Evidence::new(&redactor, None);
+        let made = evidence.made(|_| panic!("a secret"));
+        let body = evidence.payload(made);
+        assert!(body.contains("\"hansard\":\"withheld\"") && !body.contains("a secret"), "{body}");
+        assert_eq!((evidence.status(), &evidence.withheld), (RedactionStatus::Withheld, &Some(Withheld::Panicked)));
+        assert_eq!(evidence.text("method", "of jane@example.org"), "of [REDACTED:email]", "all else goes on");
+        let made = evidence.made(|_| panic!("a secret"));
+        assert_eq!(evidence.short(made), WITHHELD);
+    }
+
+    #[test]
+    fn what_repeats_a_text_token_by_token_goes_with_it() {
+        let redactor = Redactor::built_in();
+        let answer = |said: &str, copy: &str| {
+            format!(
+                r#"{{"choices":[{{"message":{{"content":"{said}"}},"logprobs":{copy}}},{{"text":"ok","logprobs":[1]}}]}}"#
+            )
+        };
+        let tokens = r#"{"content":[{"token":"jane"},{"token":"@ex"},{"token":"ample"}]}"#;
+        let mut evidence = Evidence::new(&redactor, None);
+        let masked = evidence.body(answer("to jane@example.org", tokens).as_bytes());
+        assert_eq!(masked, answer("to [REDACTED:email]", "\"[REDACTED:email]\""));
+        assert_eq!(evidence.redactions.len(), 2);
+        assert_eq!(evidence.body(answer("to jane", tokens).as_bytes()), answer("to jane", tokens));
+    }
 
     #[test]
     fn percent_encoding_hides_nothing() {

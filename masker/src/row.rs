@@ -57,10 +57,12 @@ impl Masker {
 
     /// The record of a frame that stands for itself, or of the frame that ends a stream.
     pub(crate) fn row(&self, frame: &Frame, logged_at: Timestamp, work: Work) -> Row {
-        let redactor = self.redactor(frame);
-        let trial = self.shadow.borrow().clone();
-        let mut evidence = Evidence::new(&redactor, trial.as_deref());
         let context = frame.context.clone().unwrap_or_default();
+        let tool = context.target.as_deref().filter(|_| !is_batch(frame));
+        let of_call = |redactor: &Redactor| redactor.for_call(tool, frame.direction);
+        let redactor = of_call(&self.redactor(frame));
+        let trial = self.shadow.borrow().as_deref().map(of_call);
+        let mut evidence = Evidence::new(&redactor, trial.as_ref());
         let mut record = blank(frame, kind(frame.kind), logged_at);
         self.fill_who(&mut record, &context, &mut evidence);
         self.fill_what(&mut record, &context, &mut evidence);
@@ -70,7 +72,7 @@ impl Masker {
         let event = match frame.kind {
             FrameKind::Decision => decision(frame, &mut record, &mut evidence),
             _ => {
-                record.body = frame.body.as_deref().map(|body| evidence.body(body));
+                record.body = frame.body.as_deref().map(|body| evidence.stream(body));
                 held(frame, &record, &context)
             }
         };
@@ -155,6 +157,11 @@ impl Masker {
     }
 }
 
+/// Answers to several calls in one message: whose tools they are of, its context does not say.
+fn is_batch(frame: &Frame) -> bool {
+    frame.body.as_deref().is_some_and(|body| body.trim_ascii_start().starts_with(b"["))
+}
+
 /// The last step: nothing of the record changes after its leaf.
 fn seal(mut record: Record, redactor: &Redactor) -> Record {
     record.ruleset_id = Some(redactor.ruleset_id().to_owned());
@@ -173,6 +180,7 @@ fn word(reason: &Withheld) -> &'static str {
         Withheld::TooMany(_) => "too_many",
         Withheld::Unsettled => "unsettled",
         Withheld::Budget => "budget",
+        Withheld::Panicked => "panic",
     }
 }
 

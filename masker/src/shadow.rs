@@ -27,7 +27,7 @@ pub(crate) fn compare(
     mask: impl FnOnce(&Redactor) -> Result<Redacted, Withheld>,
     made: &Result<Redacted, Withheld>,
 ) {
-    let tried = catch_unwind(AssertUnwindSafe(|| mask(trial))).unwrap_or(Err(Withheld::Unsettled));
+    let tried = catch_unwind(AssertUnwindSafe(|| mask(trial))).unwrap_or(Err(Withheld::Panicked));
     metrics::counter!("hansard_shadow_texts_total").increment(1);
     count(&differences(made, &tried));
 }

@@ -90,6 +90,46 @@ async fn events_are_masked_one_by_one_and_pass_at_once() {
 }
 
 #[tokio::test]
+async fn what_a_model_says_in_pieces_is_masked_across_events() {
+    let (upstream, events) = Upstream::streaming().await;
+    let house = masking(&upstream.url, Kind::Http).await;
+    let mut response = house.open_as("ann", &[], "go").await.into_body();
+    let chunk = |text: &str| {
+        let data = json!({ "choices": [{ "index": 0, "delta": { "content": text }, "finish_reason": null }] });
+        format!("data: {data}\n\n")
+    };
+    let end = format!(
+        "data: {}\n\ndata: [DONE]\n\n",
+        json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] })
+    );
+    let mut sent = String::new();
+    for piece in ["write to ja", "ne@exam", "ple.org"] {
+        sent += &chunk(piece);
+        events.send(Ok(Bytes::from(chunk(piece)))).await.expect("sent");
+    }
+    let said = until_said(&mut response, "write to ").await;
+    assert_eq!(said, format!("{0}{0}{0}{1}", chunk(""), chunk("write to ")), "after a while, what is safe passes");
+    sent += &end;
+    events.send(Ok(Bytes::from(end.clone()))).await.expect("sent");
+    drop(events);
+    assert_eq!(until_said(&mut response, "[DONE]\n\n").await, chunk("[REDACTED:email]") + &end);
+    assert!(next_bytes(&mut response).await.is_none());
+    let chunks: String = house.calls().await.iter().skip(1).map(body).collect();
+    assert_eq!(chunks, sent, "the record has what came; the masker masks it");
+}
+
+#[tokio::test]
+async fn what_was_cut_off_within_an_event_does_not_pass() {
+    let (upstream, events) = Upstream::streaming().await;
+    let house = masking(&upstream.url, Kind::Http).await;
+    let mut response = house.open_as("ann", &[], "go").await.into_body();
+    events.send(Ok(Bytes::from_static(b"data: {}\n\ndata: jane@example.org"))).await.expect("sent");
+    drop(events);
+    assert_eq!(until_said(&mut response, "\n\n").await, "data: {}\n\n");
+    assert!(next_bytes(&mut response).await.is_none());
+}
+
+#[tokio::test]
 async fn a_value_cut_in_two_is_masked_and_the_rest_does_not_wait_for_ever() {
     let (upstream, pieces) = Upstream::sending(vec![("content-type", "text/plain")]).await;
     let house = masking(&upstream.url, Kind::Http).await;

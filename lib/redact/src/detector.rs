@@ -10,6 +10,7 @@ pub(crate) mod hardware;
 pub(crate) mod iban;
 pub(crate) mod ip;
 pub(crate) mod jwt;
+pub(crate) mod manifest;
 pub(crate) mod pem;
 pub(crate) mod phone;
 pub(crate) mod url;
@@ -102,7 +103,7 @@ const PHONE: &[Sides] = &[
     Sides { before: b"+(", ..Sides::any(1, 15) },
     // With a trunk prefix, or two of them.
     Sides::apart(2, 17, b"+-", b"0").before(b" -.()/", b" -.()/"),
-    Sides::apart(11, 11, b"+-", b"0"),
+    Sides::apart(10, 11, b"+-.=/#:$%*&@\\", b"0"),
     // Brazilian.
     Sides::apart(2, 2, b"+-", b"123456789").before(b" ", b""),
     // American, with the code of the country and without.
@@ -134,6 +135,7 @@ const DETECTORS: &[Detector] = &[
         shape: Shape::Literals(&["6q~", "7q~", "8q~", "9q~"]),
         check: azure::check,
     },
+    Detector { name: "manifest", shape: Shape::Literals(&["secret"]), check: manifest::check },
     Detector { name: "card", shape: Shape::Digits(CARD), check: card::check },
     Detector { name: "iban", shape: Shape::Digits(IBAN), check: iban::check },
     Detector { name: "email", shape: Shape::AtSign, check: email::check },

@@ -2,8 +2,11 @@
 //!
 //! Only the contents of strings and whole numbers are ever replaced, so the document keeps its structure byte for byte.
 
+mod manifest;
+
 use std::{borrow::Cow, ops::Range};
 
+use self::manifest::Manifest;
 use crate::{
     Withheld,
     action::{Action, Replacement},
@@ -63,6 +66,9 @@ struct Level {
     /// A type of files that are no text, and what may be such a file.
     is_file: bool,
     file: Option<Range<usize>>,
+    manifest: Manifest,
+    /// Where the container begins.
+    start: usize,
     /// A member before the current one stays, and the current one goes.
     stays: bool,
     dropped: bool,
@@ -138,10 +144,10 @@ impl<'a, 'm> Walk<'a, 'm> {
                 self.item();
                 match self.field() {
                     Some(rule) => self.whole = Some(Whole { rule, start: end - 1, depth: 1 }),
-                    None => self.open(token == Token::ObjectStart),
+                    None => self.open(token == Token::ObjectStart, end - 1),
                 }
             }
-            Token::ObjectEnd | Token::ArrayEnd => self.close()?,
+            Token::ObjectEnd | Token::ArrayEnd => self.close(end)?,
             Token::String(range) => {
                 self.item();
                 self.string(range)?;
@@ -193,7 +199,7 @@ impl<'a, 'm> Walk<'a, 'm> {
         self.mask.rules().fields.rule(self.levels.last().map_or(&self.fields, |level| &level.current))
     }
 
-    fn open(&mut self, object: bool) {
+    fn open(&mut self, object: bool, start: usize) {
         let fields = self.levels.last().map_or_else(|| self.fields.clone(), |level| level.current.clone());
         // The rule of a key holds for the items of its array, but not for the members of an object: those have names.
         let keyed = if object { None } else { self.levels.last().and_then(|level| level.keyed) };
@@ -208,6 +214,8 @@ impl<'a, 'm> Walk<'a, 'm> {
             value: None,
             is_file: false,
             file: None,
+            manifest: Manifest::default(),
+            start,
             stays: false,
             dropped: false,
             fields,
@@ -381,6 +389,7 @@ impl<'a, 'm> Walk<'a, 'm> {
             return;
         }
         let name = plain_key(self.text, &level.key);
+        level.manifest.member(&name, raw);
         if TYPED.contains(&name.as_ref()) {
             level.is_file = !["text/", "json", "xml"].iter().any(|text| raw.contains(text));
         } else if BYTES.contains(&name.as_ref()) && is_file(raw) {
@@ -438,8 +447,9 @@ impl<'a, 'm> Walk<'a, 'm> {
     }
 
     /// At the end of a container: was there a name that announces its value?
-    fn close(&mut self) -> Result<(), Withheld> {
+    fn close(&mut self, end: usize) -> Result<(), Withheld> {
         self.file()?;
+        self.sealed()?;
         if let Some(level) = self.levels.last()
             && let (Some(rule), Some(range)) = (level.named, level.value.clone())
             && (level.object || level.count == 2)
@@ -456,7 +466,8 @@ impl<'a, 'm> Walk<'a, 'm> {
             self.edits.append(&mut hits);
             mask::within_count(self.edits.len())?;
         }
-        self.levels.pop();
+        let closed = self.levels.pop();
+        self.seal(closed.map_or(end, |level| level.start)..end);
         Ok(())
     }
 

@@ -2,8 +2,11 @@
 //! is.
 //!
 //! `*` is any one step, `**` any number of them, and steps are names compared as all names of secrets are. All paths are
-//! followed at once while a document is walked; into documents in strings they go on, as if those stood there. It
-//! refuses a path that names nothing.
+//! followed at once while a document is walked; into documents in strings they go on, as if those stood there. A rule may
+//! hold for some tools only, or in one direction. It refuses a path that names nothing, and to take what is not known of a
+//! message for what the rule does not hold for.
+
+use schemas::Direction;
 
 use crate::{key, rules::RuleId};
 
@@ -24,6 +27,36 @@ struct Path {
     steps: Vec<Step>,
     /// Where it leads, the rule does not hold.
     excludes: bool,
+    scope: Scope,
+}
+
+/// What is known of the call that a message is part of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scene {
+    pub(crate) tool: Option<String>,
+    pub(crate) direction: Option<Direction>,
+}
+
+/// Where a rule by path holds; everywhere, where it says nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    /// Names, or how they begin: `payroll_*`.
+    pub(crate) tools: Vec<String>,
+    pub(crate) direction: Option<Direction>,
+}
+
+impl Scope {
+    /// Not to know is no reason to leave something unmasked.
+    fn holds(&self, scene: &Scene) -> bool {
+        let is_tool = |written: &String, tool: &str| match written.strip_suffix('*') {
+            Some(begins) => tool.starts_with(begins),
+            None => written == tool,
+        };
+        let known = scene.tool.as_deref().filter(|_| !self.tools.is_empty());
+        let in_tool = known.is_none_or(|tool| self.tools.iter().any(|written| is_tool(written, tool)));
+        let passes = self.direction.zip(scene.direction).is_none_or(|(asked, is)| asked == is);
+        in_tool && passes
+    }
 }
 
 /// The paths of a set of rules.
@@ -61,22 +94,18 @@ pub(crate) fn fault(written: &str) -> Option<String> {
 }
 
 impl Fields {
-    pub(crate) fn add(&mut self, rule: RuleId, written: &str, excludes: bool) {
+    pub(crate) fn add(&mut self, rule: RuleId, written: &str, excludes: bool, scope: &Scope) {
         if let Ok(steps) = parse(written) {
-            self.0.push(Path { rule, steps, excludes });
+            self.0.push(Path { rule, steps, excludes, scope: scope.clone() });
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// At the root of a message.
-    pub(crate) fn start(&self) -> Reached {
+    /// At the root of a message: the paths of all rules that hold for it.
+    pub(crate) fn start(&self, scene: &Scene) -> Reached {
         let mut reached = Reached::new();
-        (0..self.0.len())
-            .filter_map(|path| u16::try_from(path).ok())
-            .for_each(|path| self.reach(&mut reached, path, 0));
+        for (path, _) in (0..=u16::MAX).zip(&self.0).filter(|(_, path)| path.scope.holds(scene)) {
+            self.reach(&mut reached, path, 0);
+        }
         reached
     }
 
@@ -123,8 +152,8 @@ mod tests {
 
     fn check(path: &str, way: &[&str], leads_there: bool) {
         let mut fields = Fields::default();
-        fields.add(RuleId(0), path, false);
-        let reached = way.iter().fold(fields.start(), |reached, name| fields.step(&reached, name));
+        fields.add(RuleId(0), path, false, &Scope::default());
+        let reached = way.iter().fold(fields.start(&Scene::default()), |reached, name| fields.step(&reached, name));
         assert_eq!(fields.rule(&reached).is_some(), leads_there, "{path} {way:?}");
     }
 
@@ -146,11 +175,23 @@ mod tests {
     #[test]
     fn a_rule_does_not_hold_where_it_excludes() {
         let mut fields = Fields::default();
-        fields.add(RuleId(0), "**.name", false);
-        fields.add(RuleId(0), "$.tool.name", true);
-        let of =
-            |way: &[&str]| fields.rule(&way.iter().fold(fields.start(), |reached, name| fields.step(&reached, name)));
+        fields.add(RuleId(0), "**.name", false, &Scope::default());
+        fields.add(RuleId(0), "$.tool.name", true, &Scope::default());
+        let of = |way: &[&str]| {
+            fields.rule(&way.iter().fold(fields.start(&Scene::default()), |reached, name| fields.step(&reached, name)))
+        };
         assert_eq!((of(&["user", "name"]), of(&["tool", "name"])), (Some(RuleId(0)), None));
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_call_limits_nothing() {
+        let scope = Scope { tools: vec!["pay".into(), "payroll_*".into()], direction: Some(Direction::ToCaller) };
+        let holds = |tool: Option<&str>, direction| scope.holds(&Scene { tool: tool.map(str::to_owned), direction });
+        let to_caller = Some(Direction::ToCaller);
+        assert!(holds(Some("pay"), to_caller) && holds(Some("payroll_list"), to_caller));
+        assert!(!holds(Some("payment"), to_caller) && !holds(Some("pay"), Some(Direction::ToUpstream)));
+        assert!(holds(None, to_caller) && holds(Some("pay"), None) && holds(None, None));
+        assert!(Scope::default().holds(&Scene { tool: Some("any".into()), direction: to_caller }));
     }
 
     #[test]

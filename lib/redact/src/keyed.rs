@@ -299,7 +299,7 @@ fn is_prose(value: &[u8]) -> bool {
 /// A reference, not a value: `${TOKEN}`, `{{ token }}`, `<your-token>`, `********`.
 ///
 /// Only the well-known shapes around a plain name count: `<s3cr3t!>` and `$ECRET` are what people choose.
-fn is_placeholder(value: &[u8]) -> bool {
+pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > PLACEHOLDER_BYTES_MAX {
         return false;
     }

@@ -10,9 +10,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use schemas::record::Redaction;
+use schemas::{Direction, record::Redaction};
 
 use crate::{
+    field::Scene,
     mask::{Mask, Scanner},
     rules::{Class, Rules},
     work::Work,
@@ -43,6 +44,7 @@ mod work;
 
 pub use action::Action;
 pub use keyring::{KEY_BYTES, Keyring, MaskingKey, Opened, Sealed};
+pub use mask::scattered::{Layout, Scattered};
 pub use rules::{Faults, RuleFile, RuleSet};
 pub use stream::{HELD_BYTES_MAX, Stream};
 
@@ -58,6 +60,7 @@ pub struct Redactor {
     rules: Arc<Rules>,
     scanner: Scanner,
     tenant: Arc<str>,
+    scene: Arc<Scene>,
 }
 
 /// A masked payload and its evidence.
@@ -116,23 +119,33 @@ pub enum Withheld {
     Unsettled,
     #[error("the work budget is spent")]
     Budget,
+    /// Said by those who catch it. What was panicked with is not told: it may hold what was to be masked.
+    #[error("masking failed on it; this is a fault of ours")]
+    Panicked,
 }
 
 impl Redactor {
     /// All built-in rules.
     pub fn built_in() -> Redactor {
-        Redactor { rules: BUILT_IN.clone(), scanner: Scanner::Fast, tenant: Arc::default() }
+        Redactor { rules: BUILT_IN.clone(), scanner: Scanner::Fast, tenant: Arc::default(), scene: Arc::default() }
     }
 
     /// The rules of a set, with the keys of their tokens; or all that is wrong with them.
     pub fn load(set: &RuleSet, keys: Keyring) -> Result<Redactor, Faults> {
         let rules = Arc::new(Rules::load(set, Arc::new(keys))?);
-        Ok(Redactor { rules, scanner: Scanner::Fast, tenant: Arc::default() })
+        Ok(Redactor { rules, scanner: Scanner::Fast, tenant: Arc::default(), scene: Arc::default() })
     }
 
     /// The same rules for the data of one tenant: the same value is another token than another tenant's.
     pub fn for_tenant(&self, tenant: &str) -> Redactor {
         Redactor { tenant: tenant.into(), ..self.clone() }
+    }
+
+    /// The same rules for messages of one call: some rules by path hold for some tools only, or in one direction. What is not
+    /// known limits nothing.
+    pub fn for_call(&self, tool: Option<&str>, direction: Direction) -> Redactor {
+        let scene = Scene { tool: tool.map(str::to_owned), direction: Some(direction) };
+        Redactor { scene: Arc::new(scene), ..self.clone() }
     }
 
     /// The same rules, one after the other and without anchors: slow, and what the fast scanner is held against.
@@ -164,6 +177,19 @@ impl Redactor {
         self.mask(text.len()).text(field, text)
     }
 
+    /// Masks a body of several documents that may hold texts in pieces, as the stream of a model's answer does. `layout` says
+    /// where they are, of the body and of what becomes of it.
+    pub fn redact_scattered(
+        &self,
+        field: &str,
+        body: &[u8],
+        layout: impl Fn(&str) -> Layout,
+    ) -> Result<Redacted, Withheld> {
+        within_limit(body.len())?;
+        let text = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
+        self.mask(body.len()).scattered(field, text, &layout)
+    }
+
     /// What a message holds: the ids of the rules that find something in it, and their classes; in order, each once.
     /// What cannot be looked at safely is an error, and never empty.
     pub fn findings(&self, body: &[u8]) -> Result<Vec<String>, Withheld> {
@@ -187,7 +213,7 @@ impl Redactor {
     }
 
     fn mask(&self, bytes: usize) -> Mask<'_> {
-        Mask::new(&self.rules, self.scanner, &self.tenant, Work::for_bytes(bytes))
+        Mask::new(&self.rules, self.scanner, &self.tenant, Work::for_bytes(bytes)).in_scene(&self.scene)
     }
 }
 

@@ -4,13 +4,17 @@
 //!
 //! It refuses to parse a message in which nothing was found.
 
+use std::ops::Range;
+
 use schemas::record::Redaction;
 
 use crate::{
     Redacted, Withheld,
     action::{Action, Replacement, TOKENIZED_TOTAL_BYTES_MAX},
+    detector::manifest,
     document::Walk,
     edit::{self, Edit},
+    field::{Reached, Scene},
     json::{self, DEPTH_MAX},
     rules::{RuleId, Rules},
     scan::{self, Found, Hit, Trail},
@@ -20,6 +24,7 @@ use crate::{
 };
 
 mod again;
+pub(crate) mod scattered;
 
 /// Most masked places of one message. With the longest body and the longest pointers, body and evidence together still
 /// fit into one message of the log.
@@ -81,11 +86,19 @@ pub(crate) struct Mask<'m> {
     room: usize,
     /// With other bytes in the place of its edits, the structure may announce what it does not announce now.
     unsettled: bool,
+    /// The paths of rules that hold for the message, at its root.
+    fields: Reached,
 }
 
 impl<'m> Mask<'m> {
     pub(crate) fn new(rules: &'m Rules, scanner: Scanner, tenant: &'m str, work: Work) -> Mask<'m> {
-        Mask { rules, scanner, tenant, work, room: TOKENIZED_TOTAL_BYTES_MAX, unsettled: false }
+        let (room, fields) = (TOKENIZED_TOTAL_BYTES_MAX, rules.fields.start(&Scene::default()));
+        Mask { rules, scanner, tenant, work, room, unsettled: false, fields }
+    }
+
+    /// A message of this call.
+    pub(crate) fn in_scene(self, scene: &Scene) -> Mask<'m> {
+        Mask { fields: self.rules.fields.start(scene), ..self }
     }
 
     pub(crate) fn rules(&self) -> &'m Rules {
@@ -152,7 +165,7 @@ impl<'m> Mask<'m> {
         let (marks, views) = self.marks(text)?;
         if marks.hits.is_empty()
             && marks.names.is_empty()
-            && self.rules.fields.is_empty()
+            && self.fields.is_empty()
             && !(marks.has_long_base64 && self.rules.may_hold_blob(text))
         {
             return match looks_like_json(text) {
@@ -161,7 +174,7 @@ impl<'m> Mask<'m> {
                 false => self.in_text(text, marks),
             };
         }
-        let fields = self.rules.fields.start();
+        let fields = self.fields.clone();
         match Walk::new(text, &marks, self, 0, fields).edits()? {
             Some(edits) => Ok(Looked { edits, marks, json: true }),
             None => self.in_text(text, marks),
@@ -240,6 +253,7 @@ impl<'m> Mask<'m> {
         if hits.is_empty() {
             return Vec::new();
         }
+        let hits = self.of_manifests(text, hits);
         let reserved = self.rules.tokens.places(text.as_bytes());
         let (flagged, masked): (Vec<Hit>, Vec<Hit>) =
             hits.into_iter().partition(|hit| self.rules.action(hit.rule) == Action::Flag);
@@ -249,6 +263,19 @@ impl<'m> Mask<'m> {
         }
         let flags = self.disjoint(text, flagged, &reserved);
         edit::merge(self.rules, edits, flags)
+    }
+
+    /// Where there is a manifest, its values in place of its kind. They may stand anywhere.
+    fn of_manifests(&mut self, text: &str, mut hits: Vec<Hit>) -> Vec<Hit> {
+        let Some(rule) = self.rules.manifest else { return hits };
+        let is_kind = |hit: &Hit| hit.rule == rule && hit.name.is_none();
+        if hits.iter().any(is_kind) {
+            hits.retain(|hit| !is_kind(hit));
+            let value = |range: Range<usize>| Hit { start: range.start, end: range.end, rule, name: Some(range.start) };
+            hits.extend(manifest::values(text).into_iter().map(value));
+            self.unsettled = true;
+        }
+        hits
     }
 
     fn disjoint(&mut self, text: &str, hits: Vec<Hit>, reserved: &[(usize, usize)]) -> Vec<Edit> {

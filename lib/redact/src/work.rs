@@ -83,6 +83,8 @@ mod tests {
             ("[REDACTED:email]", ""),
             ("sk-", ""),
             ("key key ", ""),
+            ("kind: Secret\n", ""),
+            ("kind: Secret\ndata:\n  a: b\n---\n", ""),
             ("{\"a\":", ""),
             ("AAAAAAAAAAAAAAAA\n", ""),
         ];

@@ -1,6 +1,7 @@
 //! Rules by path: what stands there is masked, whatever it is.
 
 use hansard_redact::{Action, KEY_BYTES, Keyring, MaskingKey, Redactor, RuleFile, RuleSet};
+use schemas::Direction;
 use serde_json::Value;
 
 const RULES: &str = r#"
@@ -83,4 +84,26 @@ fn a_hashed_field_is_the_same_wherever_it_stands() {
     let after: Value = serde_json::from_str(&masked.expect("it can be masked").text).expect("JSON");
     assert_eq!(after["salary"], after["x"]["salary"]);
     assert_ne!(after["salary"], after["y"]["salary"]);
+}
+
+#[test]
+fn a_rule_may_hold_for_some_tools_or_in_one_direction() {
+    let rule = "[[rule]]\nid = \"pay\"\nfields = [\"**.amount\"]\ntools = [\"payroll_*\", \"raise\"]\ndirection = \"to_caller\"";
+    let files = vec![RuleFile { name: "pay.toml".into(), text: rule.into() }];
+    let set = RuleSet { packs: vec!["pii".to_owned()], files, ..RuleSet::default() };
+    let redactor = Redactor::load(&set, Keyring::default()).expect("the rules are whole");
+    let check = |redactor: &Redactor, is_masked: bool| {
+        let told = redactor.redact("body", br#"{"result":{"amount":5000}}"#).expect("it can be masked").text;
+        assert_eq!(told.contains("[REDACTED:pay]"), is_masked, "{told}");
+        let reference =
+            redactor.reference().redact("body", br#"{"result":{"amount":5000}}"#).expect("it can be masked");
+        assert_eq!(reference.text, told);
+    };
+    check(&redactor.for_call(Some("payroll_list"), Direction::ToCaller), true);
+    check(&redactor.for_call(Some("raise"), Direction::ToCaller), true);
+    check(&redactor.for_call(Some("raised"), Direction::ToCaller), false);
+    check(&redactor.for_call(Some("raise"), Direction::ToUpstream), false);
+    check(&redactor, true);
+    check(&redactor.for_call(None, Direction::ToCaller), true);
+    check(&redactor.for_tenant("north").for_call(Some("read"), Direction::ToCaller).for_tenant("south"), false);
 }

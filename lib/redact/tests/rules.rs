@@ -128,3 +128,12 @@ fn actions_that_cannot_be_are_faults() {
     check(&twice("redact", "flag"), &["another action"]);
     check(&twice("redact", "burn"), &["burn"]);
 }
+
+#[test]
+fn only_paths_are_limited_to_tools_and_directions() {
+    let rule = |rest: &str| format!("[[rule]]\nid = \"x\"\n{rest}");
+    check(&rule("fields = [\"**.a\"]\ntools = [\"pay_*\"]\ndirection = \"to_upstream\""), &[]);
+    check(&rule("names = [\"badge\"]\ntools = [\"pay\"]"), &["limit fields"]);
+    check(&rule("names = [\"badge\"]\nfields = [\"**.a\"]\ndirection = \"to_caller\""), &["limit fields"]);
+    check(&rule("fields = [\"**.a\"]\ntools = [\"*\"]\ndirection = \"internal\""), &["any tool", "to_upstream or"]);
+}

@@ -335,3 +335,65 @@ async fn a_record_names_the_rules_that_masked_it() {
     }
     assert!(named.iter().all(|count| *count > 0), "{named:?}");
 }
+
+/// A rule for some tools holds for their answers, and for those of which nobody knows whose they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_by_path_holds_for_its_tools_and_its_direction() {
+    let world = World::new().await;
+    let rule =
+        "[[rule]]\nid = \"pay\"\nfields = [\"**.pay\"]\ntools = [\"payroll_*\"]\ndirection = \"to_caller\"".to_owned();
+    let files = vec![redact::RuleFile { name: "pay.toml".to_owned(), text: rule }];
+    let set = redact::RuleSet { packs: vec!["pii".to_owned()], files, ..redact::RuleSet::default() };
+    let redactor = redact::Redactor::load(&set, redact::Keyring::default()).expect("the set is whole");
+    world.rules.send_replace(Arc::new(redactor));
+    let cases = [
+        ("payroll_list", FrameKind::Response, r#"{"pay":1}"#, true),
+        ("payroll_list", FrameKind::Request, r#"{"pay":1}"#, false),
+        ("search", FrameKind::Response, r#"{"pay":1}"#, false),
+        ("search", FrameKind::Response, r#"[{"pay":1}]"#, true),
+    ];
+    for (number, (tool, kind, body, _)) in (0..).zip(cases) {
+        let mut frame = frame(number, kind, body.as_bytes());
+        frame.context.get_or_insert_default().target = Some(tool.to_owned());
+        world.send(frame).await;
+    }
+    let running = world.start();
+    let records = world.wait(cases.len()).await;
+    for (record, (tool, kind, body, is_masked)) in records.iter().zip(cases) {
+        let expected = if is_masked { body.replace('1', "\"[REDACTED:pay]\"") } else { body.to_owned() };
+        assert_eq!(record.body.as_deref(), Some(expected.as_str()), "{tool} {}", kind.as_str());
+    }
+    running.stop().await;
+}
+
+/// One event of a model's answer.
+fn delta(text: &str) -> String {
+    let data = serde_json::json!({ "type": "content_block_delta", "index": 0, "delta": { "text": text } });
+    format!("event: content_block_delta\ndata: {data}\n\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_says_in_pieces_is_masked_as_a_whole() {
+    let world = World::new().await;
+    let pieces = ["write to ja", "ne@exam", "ple.org, not by post"];
+    world.send(frame(0, FrameKind::Chunk, delta(pieces[0]).as_bytes())).await;
+    world.send(more(0, delta(pieces[1]).as_bytes())).await;
+    world.send(more(0, delta(pieces[2]).as_bytes())).await;
+    // The last event is cut off in the middle of an address that began before it.
+    world.send(more(0, delta("; or joe@example.").as_bytes())).await;
+    let cut = "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"text\":\"org and";
+    world.send(more(0, cut.as_bytes())).await;
+    world.send(frame(0, FrameKind::Response, b"")).await;
+    let running = world.start();
+    let record = world.wait(1).await.remove(0);
+    let expected = [
+        delta("write to [REDACTED:email]"),
+        delta(""),
+        delta(", not by post"),
+        delta("; or [REDACTED:email]"),
+        cut.replace("org and", " and"),
+    ];
+    assert_eq!(record.body.as_deref(), Some(expected.concat().as_str()));
+    assert_eq!(record.redactions.iter().filter(|one| one.rule == "email").count(), record.redactions.len());
+    running.stop().await;
+}

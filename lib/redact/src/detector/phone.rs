@@ -419,10 +419,27 @@ fn three(text: &[u8], at: usize) -> Option<usize> {
     fits.then_some(at + 3)
 }
 
-/// `01614960763`: eleven digits as they begin in Britain.
+/// `0148901536`, `01614960763`: ten or eleven digits behind a trunk prefix, as they are written in Europe, India and
+/// Australia. Numbers that were padded have a second zero in the main; the number of a book has a check digit; and behind a
+/// sign of code it is part of something else.
 fn unbroken(text: &[u8], at: usize) -> Option<usize> {
     let end = run(&text[..text.len().min(at + 12)], at, |byte| byte.is_ascii_digit());
-    (end - at == 11 && matches!(text[at + 1], b'1' | b'2' | b'3' | b'7' | b'8')).then_some(end)
+    let digits = &text[at..end];
+    let is_code = before(text, at).is_some_and(|byte| b".=/#:_$%*&@\\".contains(&byte));
+    let issued = matches!(digits.len(), 10..=11) && digits[1] != b'0' && !is_code;
+    (issued && !is_pattern(digits) && !is_book(digits)).then_some(end)
+}
+
+/// `0123456789`, `0101101001`: what is counted or switched, and not dialled.
+fn is_pattern(digits: &[u8]) -> bool {
+    let distinct = (b'0'..=b'9').filter(|digit| digits.contains(digit)).count();
+    distinct < 3 || digits.windows(2).all(|pair| pair[0].abs_diff(pair[1]) % 8 == 1)
+}
+
+/// ISBN-10, with its check digit: the English-speaking countries' begin with 0.
+fn is_book(digits: &[u8]) -> bool {
+    let weighted = |(place, digit): (usize, &u8)| (10 - place) * usize::from(digit - b'0');
+    digits.len() == 10 && digits.iter().enumerate().map(weighted).sum::<usize>() % 11 == 0
 }
 
 fn three_digits(text: &[u8], at: usize) -> Option<usize> {
@@ -449,7 +466,7 @@ fn brazilian(text: &[u8], at: usize) -> Option<usize> {
     (shaped && plain(&text[first]) && !(is_year(first) && is_year(hyphen + 1))).then_some(end)
 }
 
-/// With the trunk prefix: `01614960763`, `(08) 4585 1530`, `0478 93 46 27`, `0151 4960433`, `01 42 68 53 00`, `020 7946 0958`, `01632 960123`, `(030) 901820`, `030/901820`, `0408.598.996`.
+/// With the trunk prefix: `0148901536`, `01614960763`, `(08) 4585 1530`, `0478 93 46 27`, `0151 4960433`, `01 42 68 53 00`, `020 7946 0958`, `01632 960123`, `(030) 901820`, `030/901820`, `0408.598.996`.
 fn national(text: &[u8], at: usize) -> Option<usize> {
     let bracket = text.get(at) == Some(&b'(');
     let mut end = at + usize::from(bracket);

@@ -19,7 +19,7 @@ use crate::{
     bytes::ByteSet,
     detector::{self, Detector, Shape},
     document,
-    field::Fields,
+    field::{Fields, Scope},
     key::Names,
     keyring::Keyring,
     scan::{
@@ -61,6 +61,8 @@ pub(crate) struct Rules {
     pub(crate) fields: Fields,
     /// The rule of files in base64; none in flight, where they are wanted.
     pub(crate) blob: Option<RuleId>,
+    /// The rule of manifests, whose finds say that there is one.
+    pub(crate) manifest: Option<RuleId>,
 }
 
 /// What an anchor in the text is for.
@@ -181,8 +183,12 @@ pub(crate) fn compile(
         if source.blobs {
             build.blob = Some(rule);
         }
-        source.fields.iter().for_each(|path| build.fields.add(rule, path, false));
-        source.exclude_fields.iter().for_each(|path| build.fields.add(rule, path, true));
+        if source.detector.as_deref() == Some("manifest") {
+            build.manifest = Some(rule);
+        }
+        let scope = Scope { tools: source.tools.clone(), direction: source.way() };
+        source.fields.iter().for_each(|path| build.fields.add(rule, path, false, &scope));
+        source.exclude_fields.iter().for_each(|path| build.fields.add(rule, path, true, &scope));
     }
     let mut named: Vec<_> = ids.into_iter().map(|(id, place)| (place, id)).collect();
     named.sort();
@@ -209,6 +215,7 @@ pub(crate) fn compile(
         tokens,
         fields: build.fields,
         blob: build.blob.filter(|_| !set.keyless),
+        manifest: build.manifest,
     }
 }
 
@@ -259,6 +266,7 @@ struct Build {
     entries: Vec<crate::key::Entry>,
     fields: Fields,
     blob: Option<RuleId>,
+    manifest: Option<RuleId>,
 }
 
 impl Build {

@@ -69,6 +69,7 @@ fn check_each(rules: &[Rule], faults: &mut Vec<String>) {
         anchor(rule, faults);
         names(rule, faults);
         validators(rule, faults);
+        scope(rule, faults);
         let paths = rule.fields.iter().chain(&rule.exclude_fields);
         faults.extend(paths.filter_map(|path| field::fault(path)).map(|fault| rule.fault(fault)));
     }
@@ -135,6 +136,21 @@ fn validators(rule: &Rule, faults: &mut Vec<String>) {
         if Validator::parse(written).is_none() {
             faults.push(rule.fault(format!("unknown validator {written:?}")));
         }
+    }
+}
+
+/// Only paths can be limited: what has a shape of its own is masked wherever it stands.
+fn scope(rule: &Rule, faults: &mut Vec<String>) {
+    let limited = !rule.tools.is_empty() || rule.direction.is_some();
+    let finds = rule.pattern.is_some() || rule.detector.is_some() || !rule.names.is_empty() || rule.blobs;
+    if limited && (rule.fields.is_empty() || finds) {
+        faults.push(rule.fault("tools and direction limit fields, and the rule has none, or more than these"));
+    }
+    if rule.direction.is_some() && rule.way().is_none() {
+        faults.push(rule.fault("direction is to_upstream or to_caller"));
+    }
+    if let Some(tool) = rule.tools.iter().find(|tool| tool.trim_end_matches('*').is_empty() || tool.is_empty()) {
+        faults.push(rule.fault(format!("the tool {tool:?} is any tool, or none")));
     }
 }
 

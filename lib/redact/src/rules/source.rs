@@ -1,5 +1,6 @@
 //! Rules as they are written: one `[[rule]]` of a TOML file. It refuses to stop at the first fault.
 
+use schemas::Direction;
 use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
@@ -101,6 +102,9 @@ pub(crate) struct Rule {
     /// Paths of what is masked, whatever it is, and of what is not.
     pub(crate) fields: Vec<String>,
     pub(crate) exclude_fields: Vec<String>,
+    /// For which tools and in which direction the paths hold.
+    pub(crate) tools: Vec<String>,
+    pub(crate) direction: Option<String>,
     /// Files in base64 beside their type.
     pub(crate) blobs: bool,
     pub(crate) anchors: Vec<String>,
@@ -120,6 +124,11 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// Which way the messages go that the paths hold for.
+    pub(crate) fn way(&self) -> Option<Direction> {
+        self.direction.as_deref().and_then(Direction::parse).filter(|way| *way != Direction::Internal)
+    }
+
     pub(crate) fn fault(&self, what: impl std::fmt::Display) -> String {
         format!("{}: rule {}: {what}", self.file, self.id)
     }
@@ -141,6 +150,8 @@ const KEYS: &[&str] = &[
     "names",
     "fields",
     "exclude_fields",
+    "tools",
+    "direction",
     "blobs",
     "anchors",
     "value",
