@@ -89,11 +89,12 @@ impl Finder {
         (self.keywords.is_empty() || among(&self.keywords)) && !among(&self.exclude_keywords)
     }
 
+    /// Mostly it is near, if it is there at all.
     fn word_before(&self, text: &[u8], start: usize, word: &str) -> bool {
-        let from = start.saturating_sub(self.within + word.len());
-        (from..start.saturating_sub(word.len() - 1)).any(|at| {
-            text[at..at + word.len()].eq_ignore_ascii_case(word.as_bytes()) && is_keyword(text, at, word.len())
-        })
+        let (word, length) = (word.as_bytes(), word.len());
+        let is_here = |at: usize| text[at..at + length].eq_ignore_ascii_case(word) && is_keyword(text, at, length);
+        let places = start.saturating_sub(self.within + length)..start.saturating_sub(length - 1);
+        places.rev().any(|at| text[at].eq_ignore_ascii_case(&word[0]) && is_here(at) && !self.tokens.holds(text, at))
     }
 }
 
