@@ -130,12 +130,13 @@ impl Scan<'_> {
     fn shape(&mut self, at: usize) -> Result<(), Withheld> {
         let rules = self.rules;
         match self.text[at] {
+            // By far most are digits.
+            byte if byte.is_ascii_digit() => self.digits(at),
             b'@' => self.candidates(&rules.at_sign, at),
             b':' if is_one_of_many(self.text, at) => self.candidates(&rules.colon, at),
             b':' => Ok(()),
             b'-' => self.candidates(&rules.hyphen, at),
-            b'.' => self.candidates(&rules.dot, at),
-            _ => self.digits(at),
+            _ => self.candidates(&rules.dot, at),
         }
     }
 
