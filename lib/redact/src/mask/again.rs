@@ -22,7 +22,8 @@ use crate::{
     Withheld,
     bytes::before,
     edit::{self, Edit},
-    json, scan,
+    json,
+    scan::{self, Hit},
     view::{self, Encoded, View, Views},
 };
 
@@ -48,9 +49,11 @@ impl Mask<'_> {
         };
         self.encoded(encoded, &views.first, &mut marks)?;
         marks.names.sort_unstable();
-        let again = first.json && has_written_backslash(masked) && marks.hits.iter().any(|hit| hit.name.is_some());
-        let tried = marks.trail.refused.is_empty() && !marks.trail.whole && !again;
-        Ok(tried && are_known(&marks.names, first) && self.edits(masked, marks.hits).iter().all(Edit::is_flag))
+        let tried = marks.trail.refused.is_empty() && !marks.trail.whole;
+        // What a name announces, the walk looks for in what its string says, too.
+        let known = are_known(&marks.names, &first.marks.names, &first.edits)
+            && are_known(&announcing(&marks.hits), &announcing(&first.marks.hits), &first.edits);
+        Ok(tried && known && self.edits(masked, marks.hits).iter().all(Edit::is_flag))
     }
 
     /// Was everything that an edit may have changed looked at from near it?
@@ -89,9 +92,11 @@ impl Mask<'_> {
     }
 }
 
-/// May the text of some string hold a backslash? Then the walk looks for named values in what the string says, too.
-fn has_written_backslash(json: &str) -> bool {
-    json.contains("\\\\") || json.contains("\\u")
+/// The names that announced a find, in order.
+fn announcing(hits: &[Hit]) -> Vec<usize> {
+    let mut names: Vec<usize> = hits.iter().filter_map(|hit| hit.name).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The views of the masked text.
@@ -118,11 +123,11 @@ fn replaced(edits: &[Edit]) -> Vec<Range<usize>> {
     edits.iter().map(range).collect()
 }
 
-/// Did all these names of the masked text stand in the text already?
-fn are_known(names: &[usize], first: &Looked<'_>) -> bool {
+/// Are all these names of the masked text among those of the text?
+fn are_known(names: &[usize], known: &[usize], edits: &[Edit]) -> bool {
     let (mut next, mut grown) = (0, 0_isize);
     names.iter().all(|name| {
-        while let Some(edit) = first.edits.get(next) {
+        while let Some(edit) = edits.get(next) {
             let start = edit.start.saturating_add_signed(grown);
             if start + edit.length() > *name {
                 break;
@@ -130,7 +135,7 @@ fn are_known(names: &[usize], first: &Looked<'_>) -> bool {
             grown += edit.length() as isize - (edit.end - edit.start) as isize;
             next += 1;
         }
-        first.marks.names.binary_search(&name.saturating_add_signed(-grown)).is_ok()
+        known.binary_search(&name.saturating_add_signed(-grown)).is_ok()
     })
 }
 
