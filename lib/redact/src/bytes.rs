@@ -84,11 +84,19 @@ pub(crate) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize 
 }
 
 /// The end of the run of digits that goes on at `at`.
+#[inline]
 pub(crate) fn digits_end(text: &[u8], at: usize) -> usize {
     let no_digit = |word: u64| {
         let value = word ^ (ONES * 0x30);
         (((value & !HIGH_BITS) + ONES * 0x76) | value) & HIGH_BITS
     };
+    // Mostly it is near.
+    if let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let found = no_digit(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+    }
     next(text, at, no_digit).map_or(text.len(), |end| end.min(text.len()))
 }
 

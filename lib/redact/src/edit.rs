@@ -3,6 +3,8 @@
 //! Edits of a text are disjoint and in order. Those of the text inside a JSON string are lifted into the string, so
 //! that in the end all speak of the bytes of the message.
 
+use std::ops::Range;
+
 use crate::{
     action::{Action, Replacement},
     escape::{self, Plain},
@@ -40,6 +42,11 @@ impl Edit {
         if self.with.action == Action::DropField && !self.drops() { Action::Redact } else { self.with.action }
     }
 
+    /// Does what stands there afterwards hold anything that is read as an escape, or as the end of a string?
+    pub(crate) fn brings_escapes(&self) -> bool {
+        self.with.text.as_ref().is_some_and(|text| text.bytes().any(|byte| matches!(byte, b'"' | b'\\')))
+    }
+
     /// How long what stands there afterwards is.
     pub(crate) fn length(&self) -> usize {
         self.with.text.as_ref().map_or(self.end - self.start, String::len)
@@ -49,15 +56,32 @@ impl Edit {
 /// The text with its edits made.
 pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
     let mut masked = String::with_capacity(text.len());
-    let mut from = 0;
-    for edit in edits {
-        let Some(replacement) = &edit.with.text else { continue };
-        masked.push_str(text.get(from..edit.start).unwrap_or_default());
-        masked.push_str(replacement);
-        from = edit.end;
+    for (kept, with) in pieces(text.len(), edits) {
+        masked.push_str(text.get(kept).unwrap_or_default());
+        masked.push_str(with);
     }
-    masked.push_str(text.get(from..).unwrap_or_default());
     masked
+}
+
+/// A view that is in step with its text, with the edits of the text made.
+pub(crate) fn apply_to_bytes(view: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(view.len());
+    for (kept, with) in pieces(view.len(), edits) {
+        masked.extend_from_slice(view.get(kept).unwrap_or_default());
+        masked.extend_from_slice(with.as_bytes());
+    }
+    masked
+}
+
+/// What is kept of a text, and what stands behind each part of it.
+fn pieces(end: usize, edits: &[Edit]) -> impl Iterator<Item = (Range<usize>, &str)> {
+    let mut from = 0;
+    let replaced = edits.iter().filter_map(|edit| Some((edit.start..edit.end, edit.with.text.as_deref()?)));
+    replaced.chain([(end..end, "")]).map(move |(replaced, with)| {
+        let kept = from..replaced.start;
+        from = replaced.end;
+        (kept, with)
+    })
 }
 
 /// Edits of the plain text as edits of the raw one, a JSON string that starts at `base`.

@@ -51,9 +51,10 @@ pub(crate) struct Marks {
 }
 
 /// What one look at a text gave.
-struct Looked {
+struct Looked<'t> {
     edits: Vec<Edit>,
     marks: Marks,
+    views: Views<'t>,
     /// What it was read as.
     json: bool,
 }
@@ -135,7 +136,7 @@ impl<'m> Mask<'m> {
         &mut self,
         field: &str,
         text: &str,
-        find: impl Fn(&mut Self, &str) -> Result<Looked, Withheld>,
+        find: impl for<'t> Fn(&mut Self, &'t str) -> Result<Looked<'t>, Withheld>,
     ) -> Result<Redacted, Withheld> {
         let first = find(self, text)?;
         within_count(first.edits.len())?;
@@ -161,7 +162,7 @@ impl<'m> Mask<'m> {
         Err(Withheld::Unsettled)
     }
 
-    fn of_message(&mut self, text: &str) -> Result<Looked, Withheld> {
+    fn of_message<'t>(&mut self, text: &'t str) -> Result<Looked<'t>, Withheld> {
         let (marks, views) = self.marks(text)?;
         if marks.hits.is_empty()
             && marks.names.is_empty()
@@ -170,30 +171,30 @@ impl<'m> Mask<'m> {
         {
             return match looks_like_json(text) {
                 true if json::is_too_deep(text, &views.first.bytes) => Err(Withheld::TooDeep(DEPTH_MAX)),
-                true => Ok(Looked { edits: Vec::new(), marks, json: true }),
-                false => self.in_text(text, marks),
+                true => Ok(Looked { edits: Vec::new(), marks, views, json: true }),
+                false => self.in_text(text, marks, views),
             };
         }
         let fields = self.fields.clone();
         match Walk::new(text, &marks, self, 0, fields).edits()? {
-            Some(edits) => Ok(Looked { edits, marks, json: true }),
-            None => self.in_text(text, marks),
+            Some(edits) => Ok(Looked { edits, marks, views, json: true }),
+            None => self.in_text(text, marks, views),
         }
     }
 
-    fn of_text(&mut self, text: &str) -> Result<Looked, Withheld> {
-        let (marks, _) = self.marks(text)?;
-        self.in_text(text, marks)
+    fn of_text<'t>(&mut self, text: &'t str) -> Result<Looked<'t>, Withheld> {
+        let (marks, views) = self.marks(text)?;
+        self.in_text(text, marks, views)
     }
 
     /// Where a text is no JSON, what looks like an escape may be none.
-    fn in_text(&mut self, text: &str, mut marks: Marks) -> Result<Looked, Withheld> {
+    fn in_text<'t>(&mut self, text: &str, mut marks: Marks, views: Views<'t>) -> Result<Looked<'t>, Withheld> {
         if let Some(view) = view::as_written(text) {
             self.look(&view, &mut marks)?;
         }
         let edits = self.edits(text, marks.hits.clone());
         within_count(edits.len())?;
-        Ok(Looked { edits, marks, json: false })
+        Ok(Looked { edits, marks, views, json: false })
     }
 
     /// What all views of a text show, and the views.
@@ -204,7 +205,9 @@ impl<'m> Mask<'m> {
         for view in &views.others {
             self.look(view, &mut marks)?;
         }
-        self.encoded(&views.first, &mut marks)?;
+        let encoded = Encoded::of(&views.first.bytes);
+        marks.has_long_base64 = encoded.has_long;
+        self.encoded(encoded, &views.first, &mut marks)?;
         marks.hits.sort_unstable();
         marks.names.sort_unstable();
         marks.names.dedup();
@@ -234,9 +237,7 @@ impl<'m> Mask<'m> {
     }
 
     /// What base64 hides: a find masks the whole run.
-    fn encoded(&mut self, view: &View<'_>, marks: &mut Marks) -> Result<(), Withheld> {
-        let encoded = Encoded::of(&view.bytes);
-        marks.has_long_base64 = encoded.has_long;
+    fn encoded(&mut self, encoded: Encoded, view: &View<'_>, marks: &mut Marks) -> Result<(), Withheld> {
         for (start, end, plain) in encoded.texts {
             let found = scan::scan(self.rules, &plain, &mut self.work)?;
             if let Some(rule) = found.hits.iter().map(|hit| hit.rule).min() {

@@ -78,7 +78,7 @@ pub(crate) fn scan_near(
     ranges: &[Range<usize>],
     work: &mut Work,
 ) -> Result<Found, Withheld> {
-    let mut scan = Scan { rules, text, work, found: Found::default(), done: Vec::new() };
+    let mut scan = Scan { rules, text, work, found: Found::default(), done: Vec::new(), seen: Vec::new() };
     for range in ranges {
         scan.work.spend(range.len())?;
         scan.anchors(range.start, range.end.min(text.len()))?;
@@ -93,6 +93,8 @@ struct Scan<'s> {
     found: Found,
     /// What lies before is looked at already: of each finder, and of the names. Empty before the first candidate.
     done: Vec<usize>,
+    /// What may be part of a match of each finder whose matches are long. Empty before the first of them is tried.
+    seen: Vec<Range<usize>>,
 }
 
 impl Scan<'_> {
@@ -128,12 +130,13 @@ impl Scan<'_> {
     fn shape(&mut self, at: usize) -> Result<(), Withheld> {
         let rules = self.rules;
         match self.text[at] {
+            // By far most are digits.
+            byte if byte.is_ascii_digit() => self.digits(at),
             b'@' => self.candidates(&rules.at_sign, at),
             b':' if is_one_of_many(self.text, at) => self.candidates(&rules.colon, at),
             b':' => Ok(()),
             b'-' => self.candidates(&rules.hyphen, at),
-            b'.' => self.candidates(&rules.dot, at),
-            _ => self.digits(at),
+            _ => self.candidates(&rules.dot, at),
         }
     }
 
@@ -156,12 +159,25 @@ impl Scan<'_> {
         let outcome = self.rules.finders[finder].try_at(self.text, at, done);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
         self.set_done(finder, outcome.resume);
-        self.note(at, outcome.far, outcome.resume);
+        let reach = if outcome.tried { self.reach(finder, at) } else { 0 };
+        self.note(at, outcome.far.max(reach), outcome.resume);
         if outcome.refused {
             self.found.trail.refused.push((at, outcome.resume));
         }
         self.found.hits.extend(outcome.hit);
         Ok(())
+    }
+
+    /// The end of what was looked at for a pattern, where that may be farther than near.
+    fn reach(&mut self, finder: usize, at: usize) -> usize {
+        let (rules, text) = (self.rules, self.text);
+        match &rules.finders[finder].how {
+            How::Pattern(pattern) if !pattern.is_within(rules.near) => {
+                self.seen.resize(rules.finders.len(), 0..0);
+                pattern.reach(text, at, &mut self.seen[finder])
+            }
+            _ => 0,
+        }
     }
 
     /// Notes a candidate for which more was looked at, or passed over, than what is near.

@@ -19,7 +19,10 @@ use std::{
 
 use memchr::memmem::Finder;
 
-use crate::keyring::{ENCRYPTED, HASHED, Keyring};
+use crate::{
+    bytes::run_back,
+    keyring::{ENCRYPTED, HASHED, Keyring},
+};
 
 /// How every replacement starts.
 pub(crate) const START: &str = "[REDACTED:";
@@ -27,6 +30,8 @@ pub(crate) const START: &str = "[REDACTED:";
 static STARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(START));
 /// Most characters that a partial replacement keeps.
 const LAST_MAX: usize = 4;
+/// How far from the start of a replacement the id of its rule is looked for, in bytes.
+const ID_BYTES_MAX: usize = 96;
 /// Letters of a digest.
 const DIGEST_LETTERS: usize = 64;
 /// Most digits of the number of a replacement in a key.
@@ -44,7 +49,7 @@ pub(crate) struct Tokens {
 
 /// What stands in the place of a value.
 pub(crate) fn plain(rule: &str) -> String {
-    format!("{START}{rule}]")
+    [START, rule, "]"].concat()
 }
 
 pub(crate) fn partial(rule: &str, last: &str) -> String {
@@ -88,6 +93,12 @@ impl Tokens {
         let length = text[start..].iter().position(|byte| !is_inner(*byte))?;
         let end = start + length;
         (text[end] == b']' && self.is_ours(&text[start..end])).then_some(end + 1)
+    }
+
+    /// Does a replacement of ours begin before `at` and end behind it?
+    pub(crate) fn holds(&self, text: &[u8], at: usize) -> bool {
+        let inner = run_back(text, at, ID_BYTES_MAX, is_inner);
+        inner > 0 && self.end(text, inner - 1).is_some_and(|end| end > at)
     }
 
     fn is_ours(&self, inner: &[u8]) -> bool {
@@ -148,6 +159,14 @@ mod tests {
             }
         }
         assert_eq!(tokens.numbers_in("[REDACTED:email#4] [REDACTED:email#7] [REDACTED:x#9]"), Some(7));
+    }
+
+    #[test]
+    fn knows_what_stands_in_a_replacement() {
+        let holds = |text: &str, word: &str| tokens().holds(text.as_bytes(), text.find(word).expect("it is there"));
+        assert!(holds("[REDACTED:us_ssn] 12", "ssn") && holds("x [REDACTED:email#3]", "email"));
+        assert!(!holds("[REDACTED:ssn] 12", "ssn") && !holds("[REDACTED:us_ssn 12", "ssn"));
+        assert!(!holds("us_ssn] 12", "ssn") && !holds("[REDACTED:email] ssn", "ssn") && !holds("ssn", "ssn"));
     }
 
     #[test]

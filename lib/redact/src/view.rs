@@ -88,6 +88,13 @@ pub(crate) fn as_written(text: &str) -> Option<View<'_>> {
     Some(View { bytes: Cow::Borrowed(text.as_bytes()), breaks: Vec::new() })
 }
 
+impl<'a> Views<'a> {
+    /// The one view there is of a text, in step with it.
+    pub(crate) fn only(bytes: Cow<'a, [u8]>) -> Views<'a> {
+        Views { first: View { bytes, breaks: Vec::new() }, others: Vec::new() }
+    }
+}
+
 impl<'a> View<'a> {
     pub(crate) fn plain(bytes: &'a [u8]) -> View<'a> {
         View { bytes: Cow::Borrowed(bytes), breaks: Vec::new() }

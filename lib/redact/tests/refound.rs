@@ -207,3 +207,10 @@ fn what_stood_behind_an_escaped_backslash_of_a_keyed_value_was_left() {
         r#"{"t":"{\"a\":\"b\",\"cmd\":\"net use password=[REDACTED:password]\"}"}"#,
     );
 }
+
+/// The word in a replacement announced the number behind it, so that the first column of the next row went too.
+#[test]
+fn a_replacement_announces_nothing() {
+    becomes("+49 30 901820\n8004566,1,2", "[REDACTED:phone]\n8004566,1,2");
+    becomes("[REDACTED:phone 5551234567", "[REDACTED:phone [REDACTED:phone]");
+}

@@ -86,6 +86,8 @@ pub(super) struct Separator {
 }
 
 pub(super) fn separator(text: &[u8], at: usize) -> Option<Separator> {
+    // Mostly there is another word.
+    text.get(at).filter(|byte| b":=?+.".contains(byte))?;
     let colons = run(&text[..text.len().min(at + 4)], at, |byte| byte == b':') - at;
     let (length, quoted_only) = match (text.get(at)?, text.get(at + 1)) {
         // `pin::Pin`, `auth::Error`: a path of names. `::=` is none.
@@ -116,6 +118,7 @@ fn assigned(text: &[u8], start: usize, end: usize, at: usize, link: Link, separa
 /// The value behind a type and `=`: `string token = …` has its type elsewhere, `token string = …` has it here.
 pub(super) fn typed(text: &[u8], at: usize) -> Option<usize> {
     const TYPES: [&[u8]; 6] = [b"&'static str", b"&str", b"string", b"String", b"str", b"NSString"];
+    text.get(at).filter(|byte| b"&sSN".contains(byte))?;
     let length = TYPES.iter().find(|name| starts(text, at, name))?.len();
     let sign = skip_spaces(text, at + length);
     let assigns = text.get(sign) == Some(&b'=') && text.get(sign + 1) != Some(&b'=');

@@ -9,29 +9,33 @@
 //!   come to it in the masked text, which is the same up to there.
 //! - Candidates that were passed over – within a find, or within a run that was refused as a whole – may now be tried. A
 //!   find is masked; what was passed over beyond it, and refused runs near an edit, are not judged here.
-//! - The other views of a text, and what base64 hides, are looked at in whole: there is little of both.
-//! - Flattening goes by the quotes and backslashes of the text, so that no edit may have taken one away.
+//! - Flattening goes by the quotes and backslashes of the text, so that no edit may have taken one away. Where none brought
+//!   one either, the view is the one there was, with the edits made; elsewhere it is made anew.
+//! - A run of base64 that no edit touches hides what it hid. The other views of a text, of which there is little, are
+//!   looked at in whole.
 //! - What the structure of a document announces, the walk has judged: see [`Mask::unsettle`].
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{Looked, Marks, Mask, looks_like_json};
 use crate::{
     Withheld,
-    edit::Edit,
-    json, scan,
-    view::{self, View},
+    bytes::before,
+    edit::{self, Edit},
+    json,
+    scan::{self, Hit},
+    view::{self, Encoded, View, Views},
 };
 
 impl Mask<'_> {
     /// Would a look at the whole masked text find nothing? When it says no, it may be mistaken.
-    pub(super) fn is_settled(&mut self, text: &str, first: &Looked, masked: &str) -> Result<bool, Withheld> {
+    pub(super) fn is_settled(&mut self, text: &str, first: &Looked<'_>, masked: &str) -> Result<bool, Withheld> {
         let known = !self.unsettled && self.is_near(text, first);
         if !known || (!first.json && looks_like_json(masked) && json::is_json(masked)) {
             return Ok(false);
         }
         let ranges = replaced(&first.edits);
-        let (mut marks, views) = (Marks::default(), view::views(masked)?);
+        let (mut marks, views) = (Marks::default(), views_of(text, first, masked)?);
         self.look_near(&views.first, &ranges, &mut marks)?;
         if let Some(view) = view::as_written(masked).filter(|_| !first.json) {
             self.look_near(&view, &ranges, &mut marks)?;
@@ -39,14 +43,21 @@ impl Mask<'_> {
         for view in &views.others {
             self.look(view, &mut marks)?;
         }
-        self.encoded(&views.first, &mut marks)?;
+        let encoded = match views.first.is_in_step() {
+            true => Encoded::beside(&views.first.bytes, &ranges),
+            false => Encoded::of(&views.first.bytes),
+        };
+        self.encoded(encoded, &views.first, &mut marks)?;
         marks.names.sort_unstable();
         let tried = marks.trail.refused.is_empty() && !marks.trail.whole;
-        Ok(tried && are_known(&marks.names, first) && self.edits(masked, marks.hits).iter().all(Edit::is_flag))
+        // What a name announces, the walk looks for in what its string says, too.
+        let known = are_known(&marks.names, &first.marks.names, &first.edits)
+            && are_known(&announcing(&marks.hits), &announcing(&first.marks.hits), &first.edits);
+        Ok(tried && known && self.edits(masked, marks.hits).iter().all(Edit::is_flag))
     }
 
     /// Was everything that an edit may have changed looked at from near it?
-    fn is_near(&self, text: &str, first: &Looked) -> bool {
+    fn is_near(&self, text: &str, first: &Looked<'_>) -> bool {
         let (near, trail, edits) = (self.rules.near, &first.marks.trail, &first.edits);
         let first_from = |place: usize| edits.get(edits.partition_point(|edit| edit.start <= place));
         let first_to = |place: usize| edits.get(edits.partition_point(|edit| edit.end < place));
@@ -81,6 +92,26 @@ impl Mask<'_> {
     }
 }
 
+/// The names that announced a find, in order.
+fn announcing(hits: &[Hit]) -> Vec<usize> {
+    let mut names: Vec<usize> = hits.iter().filter_map(|hit| hit.name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The views of the masked text.
+fn views_of<'t>(text: &str, first: &Looked<'_>, masked: &'t str) -> Result<Views<'t>, Withheld> {
+    let seen = &first.views;
+    let plain = |edit: &Edit| !edit.brings_escapes() && before(text.as_bytes(), edit.start) != Some(b'\\');
+    if !seen.first.is_in_step() || !seen.others.is_empty() || !first.edits.iter().all(plain) {
+        return view::views(masked);
+    }
+    Ok(Views::only(match &seen.first.bytes {
+        Cow::Borrowed(_) => masked.as_bytes().into(),
+        Cow::Owned(flat) => edit::apply_to_bytes(flat, &first.edits).into(),
+    }))
+}
+
 /// Where the replacements stand in the masked text.
 fn replaced(edits: &[Edit]) -> Vec<Range<usize>> {
     let mut grown = 0_isize;
@@ -92,11 +123,11 @@ fn replaced(edits: &[Edit]) -> Vec<Range<usize>> {
     edits.iter().map(range).collect()
 }
 
-/// Did all these names of the masked text stand in the text already?
-fn are_known(names: &[usize], first: &Looked) -> bool {
+/// Are all these names of the masked text among those of the text?
+fn are_known(names: &[usize], known: &[usize], edits: &[Edit]) -> bool {
     let (mut next, mut grown) = (0, 0_isize);
     names.iter().all(|name| {
-        while let Some(edit) = first.edits.get(next) {
+        while let Some(edit) = edits.get(next) {
             let start = edit.start.saturating_add_signed(grown);
             if start + edit.length() > *name {
                 break;
@@ -104,7 +135,7 @@ fn are_known(names: &[usize], first: &Looked) -> bool {
             grown += edit.length() as isize - (edit.end - edit.start) as isize;
             next += 1;
         }
-        first.marks.names.binary_search(&name.saturating_add_signed(-grown)).is_ok()
+        known.binary_search(&name.saturating_add_signed(-grown)).is_ok()
     })
 }
 
@@ -209,6 +240,8 @@ mod tests {
             r#"{"token":"my password: hunter22 is here, a@b.example"}"#,
             // The number behind the key is part of a word until the key is gone.
             "4111111111111111ghp_0123456789abcdefghij0123456789abcdef",
+            // The password was a phone until it was masked; in the text of the string something stands before it.
+            "{\"a\":\"--password \u{200b}(212) 555-0143 b\\\\n\"}",
         ] {
             check(text).expect("the same");
         }

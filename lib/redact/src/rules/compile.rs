@@ -57,7 +57,7 @@ pub(crate) struct Rules {
     pub(crate) name_anchors: Vec<Vec<u8>>,
     /// The rule of passwords in URLs, and what follows those only looks like an address.
     pub(crate) url_credential: Option<RuleId>,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) fields: Fields,
     /// The rule of files in base64; none in flight, where they are wanted.
     pub(crate) blob: Option<RuleId>,
@@ -89,6 +89,8 @@ pub(crate) struct Finder {
     pub(crate) right: Option<ByteSet>,
     pub(crate) validators: Vec<Validator>,
     pub(crate) allow: Allow,
+    /// The replacements that are known: what stands in one is no keyword.
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 #[derive(Debug)]
@@ -173,7 +175,9 @@ pub(crate) fn compile(
     faults: &mut Vec<String>,
 ) -> Rules {
     let ids = identities(sources);
-    let mut build = Build::default();
+    let known = super::packs::PACKS.iter().flat_map(|(name, text)| super::source::read(name, text, &mut Vec::new()));
+    let tokens = Arc::new(Tokens::new(known.map(|rule| rule.id).chain(ids.keys().cloned()), keys));
+    let mut build = Build { tokens: tokens.clone(), ..Build::default() };
     for source in sources {
         let rule = RuleId(ids[&source.id]);
         if let Some(how) = how(source, faults) {
@@ -192,8 +196,6 @@ pub(crate) fn compile(
     }
     let mut named: Vec<_> = ids.into_iter().map(|(id, place)| (place, id)).collect();
     named.sort();
-    let known = super::packs::PACKS.iter().flat_map(|(name, text)| super::source::read(name, text, &mut Vec::new()));
-    let tokens = Tokens::new(known.map(|rule| rule.id).chain(named.iter().map(|(_, id)| id.clone())), keys);
     let (classes, actions) = named.iter().map(|(_, id)| fate(id, sources, set)).unzip();
     let of_name = |anchor: &Anchor| (anchor.target == Target::Name).then(|| anchor.bytes.clone());
     Rules {
@@ -256,6 +258,7 @@ fn how(source: &Rule, faults: &mut Vec<String>) -> Option<How> {
 
 #[derive(Default)]
 struct Build {
+    tokens: Arc<Tokens>,
     finders: Vec<Finder>,
     literals: Vec<Anchor>,
     runs: RunsBuilder,
@@ -313,6 +316,7 @@ impl Build {
             right: source.right.as_ref().map(|bytes| set(source, bytes, faults)),
             validators: source.validators.iter().filter_map(|written| Validator::parse(written)).collect(),
             allow,
+            tokens: self.tokens.clone(),
         });
     }
 

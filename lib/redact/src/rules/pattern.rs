@@ -1,6 +1,8 @@
 //! A bounded regular expression, matched only where a candidate stands. It refuses patterns that match nothing, or
 //! everything, or that need more than a bounded look.
 
+use std::ops::Range;
+
 use regex_automata::{
     Anchored, Input,
     meta::Regex,
@@ -66,11 +68,18 @@ impl Pattern {
         self.regex = self.regex.clone();
     }
 
+    /// Is all that is looked at for a match nearer than that, in bytes?
+    pub(crate) fn is_within(&self, near: usize) -> bool {
+        self.bytes_max < near && self.tail.is_none()
+    }
+
     /// The end of what is looked at for a match that may begin at `at`: its first byte that no match has, or the end of
-    /// the longest one.
-    pub(crate) fn reach(&self, text: &[u8], at: usize) -> usize {
+    /// the longest one. In `seen` all bytes are of matches; from there on it grows.
+    pub(crate) fn reach(&self, text: &[u8], at: usize, seen: &mut Range<usize>) -> usize {
         let window = &text[..text.len().min(at + self.bytes_max)];
-        let own = crate::bytes::run(window, at, |byte| self.alphabet.has(byte));
+        let from = if seen.contains(&at) { seen.end.min(window.len()) } else { at };
+        let own = crate::bytes::run(window, from, |byte| self.alphabet.has(byte));
+        *seen = at..own;
         let tail = |tail: &ByteSet| crate::bytes::run(text, own, |byte| tail.has(byte));
         self.tail.as_ref().map_or(own, tail) + 1
     }
@@ -158,9 +167,19 @@ mod tests {
     #[test]
     fn what_is_looked_at_ends_with_what_no_match_has() {
         let pattern = Pattern::new("k-(?:[0-9]{2,300}|x)y?").expect("it is bounded");
-        assert_eq!(pattern.reach(b"k-123 and so on", 0), 6);
-        assert_eq!(pattern.reach(b"k-z", 0), 3);
-        assert_eq!(pattern.reach(&b"k-1".repeat(200), 0), pattern.bytes_max() + 1);
+        let reach = |text: &[u8]| pattern.reach(text, 0, &mut (0..0));
+        assert_eq!(reach(b"k-123 and so on"), 6);
+        assert_eq!(reach(b"k-z"), 3);
+        assert_eq!(reach(&b"k-1".repeat(200)), pattern.bytes_max() + 1);
+    }
+
+    #[test]
+    fn what_was_seen_is_not_looked_at_again() {
+        let (pattern, text) = (Pattern::new("k-(?:[0-9]{2,8}|x)y?").expect("it is bounded"), b"k-1k-2k-3k-4k-5k-6 k-7");
+        let mut seen = 0..0;
+        for at in [0, 3, 6, 15, 19] {
+            assert_eq!(pattern.reach(text, at, &mut seen), pattern.reach(text, at, &mut (0..0)), "{at}");
+        }
     }
 
     #[test]

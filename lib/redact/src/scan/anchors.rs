@@ -1,23 +1,15 @@
 //! Finding hundreds of literals in any case, at every place of a text, with a few operations a byte.
 //!
-//! The first three bytes, folded, choose one of some thousand entries that say which kinds of literals may begin so; four
-//! bytes a bit in a second table; and the few places that pass both are compared with the literals that begin so. It
-//! refuses literals shorter than three bytes.
+//! The first three bytes, folded, choose one of some thousand entries that say whether a literal may begin so; four bytes
+//! a bit in a second table; and the few places that pass both are compared with the literals that begin so. It refuses
+//! literals shorter than three bytes.
 
 use std::fmt;
 
-use super::block::BLOCK_BYTES;
+use super::block::{BLOCK_BYTES, Block};
 use crate::{Withheld, rules::Target};
 
-/// A literal of a rule or a name may begin here.
-pub(super) const LITERAL: u8 = 1;
-/// A keyword may: only where a word begins.
-pub(super) const KEYWORD: u8 = 2;
-/// A literal may that begins in upper case.
-pub(super) const UPPER: u8 = 4;
-
-const BEGINNINGS_BITS: u32 = 15;
-const BEGINNINGS: usize = 1 << BEGINNINGS_BITS;
+const BEGINNINGS: usize = 1 << 16;
 const SECOND_WORDS: usize = 1024;
 const LITERAL_BYTES_MIN: usize = 3;
 /// What is compared of a literal at once.
@@ -35,7 +27,8 @@ pub(crate) struct Anchor {
 }
 
 pub(crate) struct Anchors {
-    /// The kinds of literals that begin with three bytes, by their hash.
+    /// Whether some begin with three bytes, by [`beginning`]: one or zero. Half of it is never read, so that no index has to
+    /// be checked.
     beginnings: Box<[u8; BEGINNINGS]>,
     /// Whether some begin with these four.
     second: Box<[u64; SECOND_WORDS]>,
@@ -47,8 +40,7 @@ pub(crate) struct Anchors {
 struct Literal {
     bytes: Vec<u8>,
     target: Target,
-    kind: u8,
-    /// The first bytes, which of them count, and the bit of the case of those that are letters.
+    /// The first bytes, which of them count, and the bit of the case of those that may have any.
     head: u64,
     counts: u64,
     case: u64,
@@ -57,19 +49,17 @@ struct Literal {
 impl Literal {
     fn new(Anchor { bytes, target, upper }: Anchor) -> Literal {
         let counts = u64::MAX >> (8 * HEAD_BYTES.saturating_sub(bytes.len()));
-        let head = head(&bytes);
-        let case = head.map(|byte| if byte.is_ascii_lowercase() { CASE } else { 0 });
+        let mut head = head(&bytes);
+        let mut case = head.map(|byte| if byte.is_ascii_lowercase() { CASE } else { 0 });
+        if upper && !matches!(target, Target::Keyword(_)) {
+            (head[0], case[0]) = (head[0].to_ascii_uppercase(), 0);
+        }
         let [head, case] = [head, case].map(u64::from_le_bytes);
-        let kind = match target {
-            Target::Keyword(_) => KEYWORD,
-            _ if upper => UPPER,
-            _ => LITERAL,
-        };
-        Literal { head, counts, case, bytes, target, kind }
+        Literal { head, counts, case, bytes, target }
     }
 
-    fn three(&self) -> usize {
-        hash([self.bytes[0], self.bytes[1], self.bytes[2], 0])
+    fn beginning(&self) -> usize {
+        usize::from(beginning([self.bytes[0], self.bytes[1], self.bytes[2]]))
     }
 
     /// `text`, whose first bytes are told, begins with these bytes in any case.
@@ -89,11 +79,11 @@ impl Anchors {
     pub(crate) fn new(given: Vec<Anchor>) -> Anchors {
         let long = given.into_iter().filter(|anchor| anchor.bytes.len() >= LITERAL_BYTES_MIN);
         let mut literals: Vec<Literal> = long.map(Literal::new).collect();
-        literals.sort_by(|one, other| (one.three(), &one.bytes).cmp(&(other.three(), &other.bytes)));
+        literals.sort_by(|one, other| (one.beginning(), &one.bytes).cmp(&(other.beginning(), &other.bytes)));
         literals.dedup_by(|one, other| one.bytes == other.bytes && one.target == other.target);
         let (mut beginnings, mut second) = (Box::new([0; BEGINNINGS]), Box::new([0; SECOND_WORDS]));
         for literal in &literals {
-            beginnings[literal.three()] |= literal.kind;
+            beginnings[literal.beginning()] = 1;
             let four = |byte: u8| hash_four([literal.bytes[0], literal.bytes[1], literal.bytes[2], byte]);
             match literal.bytes.get(3) {
                 Some(byte) => set(&mut second, four(*byte)),
@@ -101,19 +91,24 @@ impl Anchors {
             }
         }
         let mut starts = vec![0_u16; BEGINNINGS + 1];
-        literals.iter().for_each(|literal| starts[literal.three() + 1] += 1);
+        literals.iter().for_each(|literal| starts[literal.beginning() + 1] += 1);
         (0..BEGINNINGS).for_each(|hash| starts[hash + 1] += starts[hash]);
         Anchors { beginnings, second, starts, literals }
     }
 
-    /// The kinds of literals that may begin at each place of a block, which is told with the three bytes behind it.
+    /// The places of a block where a literal may begin, from the lowest bit on; told the first three bytes at each place.
     #[inline]
-    pub(super) fn marks(&self, block: &[u8; BLOCK_BYTES + 3]) -> [u8; BLOCK_BYTES] {
-        let mut marks = [0; BLOCK_BYTES];
-        for (mark, four) in marks.iter_mut().zip(block.array_windows()) {
-            *mark = self.beginnings[hash(*four)];
+    pub(super) fn marks(&self, first: &Block, second: &Block, third: &Block) -> u64 {
+        let mut hashes = [0; BLOCK_BYTES];
+        for place in 0..BLOCK_BYTES {
+            hashes[place] = beginning([first[place], second[place], third[place]]);
         }
-        marks
+        let (eights, _) = hashes.as_chunks::<8>();
+        let mut marks = [0; 8];
+        for (marks, eight) in marks.iter_mut().zip(eights) {
+            *marks = eight.iter().rev().fold(0, |bits, hash| bits << 1 | self.beginnings[usize::from(*hash)]);
+        }
+        u64::from_le_bytes(marks)
     }
 
     /// Calls `found` with length and target of every literal that begins at `at`.
@@ -130,7 +125,7 @@ impl Anchors {
             return Ok(());
         }
         let [one, two, three, ..] = *rest else { return Ok(()) };
-        let (hash, first) = (hash([one, two, three, 0]), u64::from_le_bytes(head(rest)));
+        let (hash, first) = (usize::from(beginning([one, two, three])), u64::from_le_bytes(head(rest)));
         for literal in &self.literals[usize::from(self.starts[hash])..usize::from(self.starts[hash + 1])] {
             if literal.begins(rest, first) {
                 found(literal.bytes.len(), literal.target)?;
@@ -158,10 +153,11 @@ fn set(table: &mut [u64; SECOND_WORDS], hash: usize) {
     table[hash / 64 % SECOND_WORDS] |= 1 << (hash % 64);
 }
 
-/// The first three of these bytes, without their case: the factor has no bit that the fourth could reach.
+/// Five bits of each of three bytes: letters are told apart, whatever their case.
 #[inline]
-fn hash(four: [u8; 4]) -> usize {
-    (folded(four).wrapping_mul(0x3779_b100) >> (u32::BITS - BEGINNINGS_BITS)) as usize
+fn beginning(three: [u8; 3]) -> u16 {
+    let [first, second, third] = three.map(|byte| u16::from(byte & 0x1f));
+    first << 10 | second << 5 | third
 }
 
 #[inline]

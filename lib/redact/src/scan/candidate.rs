@@ -18,6 +18,8 @@ pub(crate) struct Outcome {
     pub(crate) walked: usize,
     /// The end of what was looked at, where that may be farther than near.
     pub(crate) far: usize,
+    /// A pattern was tried: how far it may have looked, [`Pattern::reach`](crate::rules::compile::Pattern::reach) tells.
+    pub(crate) tried: bool,
     /// The parts of what was looked at are refused with it.
     pub(crate) refused: bool,
 }
@@ -34,7 +36,7 @@ impl Finder {
 
     /// Tries the candidate at `at`; everything before `done` is looked at already.
     pub(crate) fn try_at(&self, text: &[u8], at: usize, done: usize) -> Outcome {
-        let none = Outcome { hit: None, resume: at + 1, walked: 0, far: 0, refused: false };
+        let none = Outcome { hit: None, resume: at + 1, walked: 0, far: 0, tried: false, refused: false };
         let (start, end, outcome) = match &self.how {
             How::Detector(detector) => {
                 let mut look = Look { done, ..Look::default() };
@@ -49,9 +51,9 @@ impl Finder {
                 if self.barred_left(text, at) || !pattern.prefix.allows(text, at) {
                     return none;
                 }
-                let none = Outcome { far: pattern.reach(text, at), ..none };
+                let none = Outcome { tried: true, ..none };
                 let Some(found) = pattern.at(text, at) else { return none };
-                let outcome = Outcome { walked: found.end - at, far: none.far.max(found.end + 1), ..none };
+                let outcome = Outcome { walked: found.end - at, far: found.end + 1, ..none };
                 let (start, end) = found.masked;
                 if !self.has_keyword(text, at) {
                     return outcome;
@@ -89,11 +91,12 @@ impl Finder {
         (self.keywords.is_empty() || among(&self.keywords)) && !among(&self.exclude_keywords)
     }
 
+    /// Mostly it is near, if it is there at all.
     fn word_before(&self, text: &[u8], start: usize, word: &str) -> bool {
-        let from = start.saturating_sub(self.within + word.len());
-        (from..start.saturating_sub(word.len() - 1)).any(|at| {
-            text[at..at + word.len()].eq_ignore_ascii_case(word.as_bytes()) && is_keyword(text, at, word.len())
-        })
+        let (word, length) = (word.as_bytes(), word.len());
+        let is_here = |at: usize| text[at..at + length].eq_ignore_ascii_case(word) && is_keyword(text, at, length);
+        let places = start.saturating_sub(self.within + length)..start.saturating_sub(length - 1);
+        places.rev().any(|at| text[at].eq_ignore_ascii_case(&word[0]) && is_here(at) && !self.tokens.holds(text, at))
     }
 }
 

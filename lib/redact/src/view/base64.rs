@@ -1,6 +1,8 @@
 //! Text that base64 hides: one level, within a budget. Where something is found in it, the whole run is masked, since a
 //! part of it cannot be. Refuses to guess: what does not decode to text is left alone.
 
+use std::ops::Range;
+
 use crate::bytes::{run, run_back};
 
 /// Shortest run that is decoded, in characters: 18 bytes of text.
@@ -44,6 +46,20 @@ impl Encoded {
                 let word = block * BLOCK_BYTES + firsts.trailing_zeros() as usize * WORD_BYTES;
                 firsts &= firsts - 1;
                 encoded.texts.extend(decode(text, run_back(text, word, 2 * WORD_BYTES, is_digit)));
+            }
+        }
+        encoded
+    }
+
+    /// What the runs say that touch one of these ranges, which are disjoint and in order. Each byte is looked at once.
+    pub(crate) fn beside(text: &[u8], ranges: &[Range<usize>]) -> Encoded {
+        let (mut encoded, mut done) = (Encoded::default(), 0);
+        for range in ranges {
+            let mut at = run_back(text, range.start.max(done), range.start.saturating_sub(done), is_digit);
+            while at <= range.end {
+                encoded.texts.extend(decode(text, at));
+                done = run(text, at, is_digit);
+                at = done + 1;
             }
         }
         encoded
@@ -149,6 +165,22 @@ mod tests {
             let text = |length: usize| [" ".repeat(gap), "A".repeat(length)].concat();
             assert!(Encoded::of(text(LONG_MIN).as_bytes()).has_long, "{gap}");
             assert!(!Encoded::of(text(LONG_BLOCKS * BLOCK_BYTES - 1).as_bytes()).has_long, "{gap}");
+        }
+    }
+
+    #[test]
+    fn runs_beside_a_range_are_decoded_each_once() {
+        let text = b"see bWFpbCBqYW5lQGV4YW1wbGUub3Jn[x]bWFpbCBqYW5lQGV4YW1wbGUub3Jn[y]1 bWFpbCBqYW5lQGV4YW1wbGUub3Jn";
+        for (ranges, runs) in [
+            (vec![(32, 35), (63, 66)], vec![(4, 32), (35, 63)]),
+            (vec![(63, 66)], vec![(35, 63)]),
+            (vec![(0, 3)], vec![]),
+            (vec![(67, 68)], vec![(68, 96)]),
+        ] {
+            let ranges: Vec<_> = ranges.into_iter().map(|(start, end)| start..end).collect();
+            let texts = Encoded::beside(text, &ranges).texts;
+            let found: Vec<_> = texts.iter().map(|(start, end, _)| (*start, *end)).collect();
+            assert_eq!(found, runs, "{ranges:?}");
         }
     }
 
