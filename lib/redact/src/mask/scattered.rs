@@ -11,6 +11,7 @@ use crate::{
     action::{Action, Replacement},
     edit::{self, Edit},
     escape::{self, Plain},
+    view::Views,
 };
 
 /// What a body consists of.
@@ -49,7 +50,7 @@ impl Mask<'_> {
         self.settle(field, text, |mask, text| mask.of_layout(text, &layout(text)))
     }
 
-    fn of_layout(&mut self, text: &str, layout: &Layout) -> Result<Looked, Withheld> {
+    fn of_layout<'t>(&mut self, text: &'t str, layout: &Layout) -> Result<Looked<'t>, Withheld> {
         let (mut across, mut judged) = (Vec::new(), Vec::new());
         for one in &layout.texts {
             let (finds, gone) = self.across(text, one)?;
@@ -67,7 +68,7 @@ impl Mask<'_> {
         let edits = edit::merge(self.rules, edits, across);
         // What was seen of the parts is not told in places of the whole.
         self.unsettle();
-        Ok(Looked { edits, marks: Marks::default(), json: false })
+        Ok(Looked { edits, marks: Marks::default(), views: Views::only(text.as_bytes().into()), json: false })
     }
 
     /// Each document as one, and what stands between them as text.
