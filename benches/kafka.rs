@@ -6,12 +6,12 @@
 //! ```
 //!
 //! - `latency`: what librdkafka alone takes for a durable message, and what ingress adds to a call, one at a time.
-//! - `stages`: a masker and then an archiver, each alone with a log full of work.
+//! - `stages`: maskers and then archivers with a log full of work: one, then two at once.
 //! - `visible`: from the answer that a caller has to the row that SQL finds.
 //! - `killed`: a broker is killed under calls; how long nothing passes, and whether all of it is in the trail.
 //!
-//! Brokers, roles, caller and upstream share the machine's cores. It needs Java and Maven, as the tests do, and refuses
-//! to run without them.
+//! Brokers, roles, caller and upstream share the machine's cores, and all of them end with the bench, however that ends. It
+//! needs Java and Maven, as the tests do, and refuses to run without them.
 #![expect(clippy::print_stdout, reason = "the tables are what the bench is for")]
 
 #[allow(dead_code, reason = "parts of the bench beside this one")]

@@ -149,8 +149,9 @@ impl<'a> Session<'a> {
     }
 
     async fn take_messages(&mut self, number: u32, messages: Vec<Stored>) -> Result<(), Setback> {
+        let mut kept = false;
         for message in messages {
-            if !self.take_message(number, message).await? {
+            if !self.take_message(number, message, &mut kept).await? {
                 break;
             }
         }
@@ -158,7 +159,10 @@ impl<'a> Session<'a> {
     }
 
     /// False when what follows the message is not to be taken: it will be read again, or never.
-    async fn take_message(&mut self, number: u32, message: Stored) -> Result<bool, Setback> {
+    ///
+    /// `kept`: the bus was asked at an earlier gap of the same delivery. What it kept then, it kept when it delivered, so
+    /// that other gaps behind that one are its own marks, of which every transaction leaves one.
+    async fn take_message(&mut self, number: u32, message: Stored, kept: &mut bool) -> Result<bool, Setback> {
         let Some(Place::Open(buffer)) = self.places.get(&number) else { return Ok(false) };
         let (next, same_day) = (buffer.next_offset(), buffer.is_of_day(message.timestamp_us));
         if message.offset < next {
@@ -166,6 +170,7 @@ impl<'a> Session<'a> {
         }
         // Gaps are legal, but not where the bus has dropped messages.
         if message.offset > next
+            && !std::mem::replace(kept, true)
             && let Some(reason) = lost(self.deps, &records(number), next).await?
         {
             self.stop(number, reason);

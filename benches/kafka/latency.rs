@@ -10,7 +10,10 @@ use crate::{
     message,
 };
 
-use super::{produce::Bare, site::Site};
+use super::{
+    produce::{AS_INGRESS, Bare, COMPRESSED},
+    site::Site,
+};
 
 const ROUNDS: usize = 5;
 /// Brokers that have just begun take twice as long for a message, until Java has compiled what they do.
@@ -22,17 +25,19 @@ pub(crate) const MESSAGE_BYTES: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) produce: Vec<Duration>,
+    pub(crate) compressed: Vec<Duration>,
     pub(crate) direct: Vec<Duration>,
     pub(crate) ingress: Vec<Duration>,
 }
 
 pub(crate) fn measure(site: &mut Site) -> Result<Measured> {
-    let bare = Bare::new(site)?;
+    let (bare, compressed) = (Bare::new(site, AS_INGRESS)?, Bare::new(site, COMPRESSED)?);
     let (direct, ingress) = (site.direct(), site.through_ingress()?);
     bare.measure(BROKERS_WARM_UP)?;
     let mut measured = Measured::default();
     for _ in 0..ROUNDS {
         measured.produce.extend(bare.measure(WINDOW)?);
+        measured.compressed.extend(compressed.measure(WINDOW)?);
         measured.direct.extend(one_at_a_time(&direct)?);
         measured.ingress.extend(one_at_a_time(&ingress)?);
     }

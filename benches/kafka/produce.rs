@@ -15,6 +15,9 @@ use super::site::Site;
 const TOPIC: &str = "bench.produce";
 /// About what a frame with a message of 1 KiB has; it is sealed, so that nothing can be compressed.
 const VALUE_BYTES: usize = 1536;
+/// As ingress sends, and as a producer would that does not know that its messages are sealed.
+pub(crate) const AS_INGRESS: &str = "none";
+pub(crate) const COMPRESSED: &str = "zstd";
 
 pub(crate) struct Bare {
     runtime: Runtime,
@@ -24,14 +27,14 @@ pub(crate) struct Bare {
 
 impl Bare {
     /// A topic as Hansard's are: four partitions, three replicas, two of which must have it.
-    pub(crate) fn new(site: &Site) -> Result<Bare> {
+    pub(crate) fn new(site: &Site, codec: &str) -> Result<Bare> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let settings = vec![("min.insync.replicas".to_owned(), "2".to_owned())];
         let plan = Plan { name: TOPIC.to_owned(), partitions: 4, replication: 3, settings };
         runtime.block_on(async { Cluster::connect(site.connection()).await?.create(&plan).await })?;
         let mut value = vec![0; VALUE_BYTES];
         getrandom::fill(&mut value).context("random bytes")?;
-        Ok(Bare { producer: producer(site)?, runtime, value })
+        Ok(Bare { producer: producer(site, codec)?, runtime, value })
     }
 
     pub(crate) fn measure(&self, window: Duration) -> Result<Vec<Duration>> {
@@ -49,7 +52,7 @@ impl Bare {
     }
 }
 
-fn producer(site: &Site) -> Result<FutureProducer> {
+fn producer(site: &Site, codec: &str) -> Result<FutureProducer> {
     let connection = site.connection();
     let ca = connection.tls.and_then(|tls| tls.ca).context("the brokers' authority")?;
     let Some(Sasl::Password { username, password, .. }) = connection.sasl else { anyhow::bail!("no password") };
@@ -64,7 +67,7 @@ fn producer(site: &Site) -> Result<FutureProducer> {
         .set("socket.nagle.disable", "true")
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("compression.codec", "zstd")
+        .set("compression.codec", codec)
         .set("linger.ms", "0");
     Ok(settings.create()?)
 }

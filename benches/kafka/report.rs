@@ -23,6 +23,7 @@ pub(crate) fn machine() -> Result<String> {
 pub(crate) fn latency(measured: &latency::Measured) -> String {
     let rows = [
         ("bare produce (librdkafka, acks=all)", &measured.produce),
+        ("the same with zstd, in vain", &measured.compressed),
         ("call, direct", &measured.direct),
         ("call through ingress", &measured.ingress),
     ];
@@ -45,14 +46,14 @@ pub(crate) fn latency(measured: &latency::Measured) -> String {
 
 pub(crate) fn stages(stages: &[Stage]) -> String {
     let mut text = String::from(
-        "| one process alone, messages of 1 KiB | records | records/s | MB/s of messages | CPU-seconds per million records |\n\
-         |---|--:|--:|--:|--:|\n",
+        "| nobody else at work, messages of 1 KiB | instances | records | records/s | MB/s of messages | CPU-seconds per million records |\n\
+         |---|--:|--:|--:|--:|--:|\n",
     );
-    for Stage { name, records, bytes, took, cpu } in stages {
+    for Stage { role, instances, records, bytes, took, cpu } in stages {
         let (seconds, millions) = (took.as_secs_f64(), *records as f64 / 1e6);
         let (rate, megabytes) = (*records as f64 / seconds, *bytes as f64 / 1e6 / seconds);
-        let _ =
-            writeln!(text, "| {name} | {records} | {rate:.0} | {megabytes:.1} | {:.0} |", cpu.as_secs_f64() / millions);
+        let cpu = cpu.as_secs_f64() / millions;
+        let _ = writeln!(text, "| {role} | {instances} | {records} | {rate:.0} | {megabytes:.1} | {cpu:.0} |");
     }
     text
 }

@@ -26,8 +26,9 @@ pub(crate) struct Role {
 }
 
 impl Role {
+    /// `command` ends with the bench, however that ends.
     pub(crate) fn start(mut command: Command, log: &Path) -> Result<Role> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(log)?).spawn()?;
+        let mut child = command.stdout(Stdio::piped()).stderr(fs::File::create(log)?).spawn()?;
         let lines = BufReader::new(child.stdout.take().context("no stdout")?).lines().map_while(Result::ok);
         let said: Vec<String> = lines.take_while(|line| line != "ready").collect();
         let address = |line: &String| line.split("http://").nth(1)?.split('/').next()?.parse().ok();
@@ -55,11 +56,28 @@ impl Role {
     }
 
     pub(crate) fn until(&self, what: &str, done: impl Fn(&Role) -> Result<bool>) -> Result<()> {
+        Role::until_all(what, || Ok(done(self)?.then_some(())))
+    }
+
+    /// What is there as soon as it is.
+    pub(crate) fn until_all<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         let until = Instant::now() + PATIENCE;
-        while !done(self)? {
+        loop {
+            if let Some(found) = look()? {
+                return Ok(found);
+            }
             ensure!(Instant::now() < until, "not {what} within {PATIENCE:?}");
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// Ends it well, so that its group need not wait for it.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let told = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status()?;
+        ensure!(told.success(), "it cannot be told to end");
+        // To wait for it otherwise would close the pipe that it hangs on, and so kill it.
+        let status = Role::until_all("ended", || Ok(self.child.try_wait()?))?;
+        ensure!(status.success(), "it did not end well: {status}");
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 use anyhow::{Context, Result, ensure};
 use bus::kafka::{Config, Mechanism, Sasl, Tls};
 use tempfile::TempDir;
-use test_cluster::{ADMINISTRATOR, Cluster};
+use test_cluster::{ADMINISTRATOR, Cluster, tethered};
 
 use crate::{load::Target, process::Process, upstream};
 
@@ -105,7 +105,8 @@ impl Site {
         }
     }
 
-    fn role(&mut self, role: &str) -> Result<Role> {
+    /// Another one, that of whoever asks.
+    pub(crate) fn role(&mut self, role: &str) -> Result<Role> {
         self.roles += 1;
         let own = self.folder.path().join(format!("{role}-{}", self.roles));
         fs::create_dir_all(own.join("keys"))?;
@@ -113,7 +114,7 @@ impl Site {
             let entry = entry?;
             fs::copy(entry.path(), own.join("keys").join(entry.file_name()))?;
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hansard"));
+        let mut command = tethered(env!("CARGO_BIN_EXE_hansard"));
         command.arg(role).arg("--config").arg(self.configuration()).arg("--data").arg(&own);
         Role::start(command, &own.join("log")).with_context(|| format!("the role {role}"))
     }
@@ -134,14 +135,14 @@ impl Site {
         self.folder.path().join("first")
     }
 
-    /// The defaults, on free ports; one user for all roles.
+    /// The defaults, on free ports; one user for all roles. Batches are small, so that what is archived is counted soon.
     fn toml(&self) -> String {
         let ports =
             ["ingress", "console", "operation"].map(|role| format!("{role}.listen = \"127.0.0.1:0\"\n")).concat();
         format!(
             "{ports}[bus]\nkind = \"kafka\"\nbrokers = {:?}\ntls = {{ ca = {:?} }}\n\
              sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"{ADMINISTRATOR}\", password = \"{}\" }}\n\
-             [archive]\nurl = {:?}\n[[connection]]\nname = \"calls\"\nupstream = \"http://{}{}\"\n",
+             [archive]\nurl = {:?}\n[archiver]\nbatch_age_seconds_max = 1\nbatch_rows_max = 1000\n[[connection]]\nname = \"calls\"\nupstream = \"http://{}{}\"\n",
             self.cluster.brokers(),
             self.cluster.ca(),
             self.cluster.password(),

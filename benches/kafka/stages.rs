@@ -1,6 +1,8 @@
-//! A masker, then an archiver, each alone with a log full of work: how fast it is, and what CPU time a record takes.
+//! Maskers, then archivers, with a log full of work and nobody else at work: how fast one is, how fast two are together, and
+//! what CPU time a record takes.
 //!
-//! Ingress fills the log first, and rests while they work.
+//! Ingress fills the log first, and rests while they work. What is measured is the middle: from when all of them have done
+//! something until nine tenths are done, since what is left of each partition waits for its batch to be old enough.
 
 use std::time::{Duration, Instant};
 
@@ -14,27 +16,49 @@ use crate::{
 use super::{latency::MESSAGE_BYTES, role::Role, site::Site};
 
 const CONNECTIONS: usize = 64;
-const FILL: Duration = Duration::from_secs(15);
+const FILL: Duration = Duration::from_secs(20);
+/// So many at once, one turn after another.
+const TURNS: [usize; 2] = [1, 2];
+const MASKERS: Kind = Kind { role: "masker", metric: "hansard_masker_records_total" };
+const ARCHIVERS: Kind = Kind { role: "archiver", metric: "hansard_archiver_rows_total" };
+
+struct Kind {
+    role: &'static str,
+    /// Counts what it has done.
+    metric: &'static str,
+}
 
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) name: &'static str,
+    pub(crate) role: &'static str,
+    pub(crate) instances: usize,
     pub(crate) records: u64,
     /// Of the messages in the records.
     pub(crate) bytes: u64,
-    /// From the first record that it has done to the last one.
     pub(crate) took: Duration,
-    /// From its start.
+    /// Of all of them together.
     pub(crate) cpu: Duration,
 }
 
+/// What some of a kind had done at one moment.
+struct Done {
+    at: Instant,
+    each: Vec<u64>,
+    cpu: Duration,
+}
+
 pub(crate) fn measure(site: &mut Site) -> Result<Vec<Stage>> {
-    fill(site)?;
-    let recorded = site.ingress()?.metric("hansard_recorded_total")? as u64;
-    ensure!(recorded > 0, "nothing was recorded");
-    let masker = work("masker", "hansard_masker_records_total", site.masker()?, recorded)?;
-    let archiver = work("archiver", "hansard_archiver_rows_total", site.archiver()?, masker.records)?;
-    Ok(vec![masker, archiver])
+    let (mut stages, mut before) = (Vec::new(), 0);
+    for instances in TURNS {
+        fill(site)?;
+        let recorded = site.ingress()?.metric("hansard_recorded_total")? as u64;
+        ensure!(recorded > before, "nothing was recorded");
+        for kind in [MASKERS, ARCHIVERS] {
+            stages.push(work(site, &kind, instances, recorded - before)?);
+        }
+        before = recorded;
+    }
+    Ok(stages)
 }
 
 fn fill(site: &mut Site) -> Result<()> {
@@ -48,13 +72,28 @@ fn fill(site: &mut Site) -> Result<()> {
     Ok(())
 }
 
-/// Until `metric` says that all of it is done.
-fn work(name: &'static str, metric: &str, role: &Role, records: u64) -> Result<Stage> {
-    role.until("at work", |role| Ok(role.metric(metric)? > 0.0))?;
-    let (began, at_first) = (Instant::now(), role.metric(metric)? as u64);
-    role.until("done", |role| Ok(role.metric(metric)? as u64 >= records))?;
-    let (took, done) = (began.elapsed(), records.saturating_sub(at_first));
-    // The CPU time is that of all records; the time on the clock is that of those after the first look.
-    let cpu = role.cpu()?.mul_f64(done as f64 / records as f64);
-    Ok(Stage { name, records: done, bytes: done * MESSAGE_BYTES as u64, took, cpu })
+fn work(site: &mut Site, kind: &Kind, instances: usize, records: u64) -> Result<Stage> {
+    let roles = (0..instances).map(|_| site.role(kind.role)).collect::<Result<Vec<Role>>>()?;
+    let began = until(kind, &roles, |each| each.iter().all(|done| *done > 0))?;
+    let most = until(kind, &roles, |each| each.iter().sum::<u64>() >= records / 10 * 9)?;
+    until(kind, &roles, |each| each.iter().sum::<u64>() >= records)?;
+    roles.into_iter().try_for_each(Role::stop)?;
+    let done = most.each.iter().sum::<u64>().saturating_sub(began.each.iter().sum());
+    ensure!(done > 0, "there was too little to do for {instances} of {}", kind.role);
+    Ok(Stage {
+        role: kind.role,
+        instances,
+        records: done,
+        bytes: done * MESSAGE_BYTES as u64,
+        took: most.at - began.at,
+        cpu: most.cpu - began.cpu,
+    })
+}
+
+fn until(kind: &Kind, roles: &[Role], enough: impl Fn(&[u64]) -> bool) -> Result<Done> {
+    Role::until_all("done", || {
+        let each = roles.iter().map(|role| Ok(role.metric(kind.metric)? as u64)).collect::<Result<Vec<u64>>>()?;
+        let done = Done { at: Instant::now(), each, cpu: roles.iter().map(Role::cpu).sum::<Result<Duration>>()? };
+        Ok(enough(&done.each).then_some(done))
+    })
 }

@@ -35,6 +35,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::store::OnlyArchive;
 use crate::{
     Answer, Config, Error, guard,
+    origin::Origins,
     snapshot::{Snapshot, Snapshots},
     table::Records,
     tail::Look,
@@ -70,6 +71,7 @@ pub(crate) struct Engine {
     config: Config,
     store: Arc<dyn ObjectStore>,
     snapshots: Arc<Snapshots>,
+    origins: Arc<Origins>,
     permits: Arc<Semaphore>,
     workshop: OnceCell<Workshop>,
 }
@@ -90,9 +92,14 @@ pub(crate) struct Statement {
 }
 
 impl Engine {
-    pub(crate) fn new(config: Config, store: Arc<dyn ObjectStore>, snapshots: Arc<Snapshots>) -> Engine {
+    pub(crate) fn new(
+        config: Config,
+        store: Arc<dyn ObjectStore>,
+        snapshots: Arc<Snapshots>,
+        origins: Arc<Origins>,
+    ) -> Engine {
         let permits = Arc::new(Semaphore::new(config.concurrent_max));
-        Engine { config, store, snapshots, permits, workshop: OnceCell::new() }
+        Engine { config, store, snapshots, origins, permits, workshop: OnceCell::new() }
     }
 
     pub(crate) async fn answer(self: &Arc<Self>, statement: Statement) -> Result<Answer, Error> {
@@ -124,7 +131,9 @@ impl Engine {
         let snapshot = self.snapshots.take(Look::Read).await?;
         let context = self.context(snapshot, &self.workshop().await?.state)?;
         let frame = self.plan(&context, statement).await?;
-        self.collect(frame).await.map_err(|error| self.told(error))
+        let answer = self.collect(frame).await.map_err(|error| self.told(error))?;
+        self.origins.check().await?;
+        Ok(answer)
     }
 
     /// A session of its own for each statement: its snapshot, its memory.

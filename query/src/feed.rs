@@ -4,7 +4,7 @@
 //! line may come twice, when its reader lost the place, and none is left out.
 //!
 //! It refuses to skip what it cannot give: messages that the log no longer keeps, and what is no record. Both are errors
-//! that say where to go on.
+//! that say where to go on. It gives nothing of a log that is not the archive's (see `origin`).
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ pub(crate) use self::{
     place::{Place, Start},
     stream::{Stream, Told},
 };
-use crate::{Config, Error, reading::Question};
+use crate::{Config, Error, origin::Origins, reading::Question};
 
 /// Bytes of messages that a page, or one look of a stream, holds at most.
 const READ_BYTES_MAX: usize = 1024 * 1024;
@@ -45,6 +45,7 @@ pub(crate) struct Wish {
 #[derive(Debug)]
 pub(crate) struct Feed {
     reader: Arc<dyn Reader>,
+    origins: Arc<Origins>,
     streams: Arc<Semaphore>,
     stream_age_max: Duration,
 }
@@ -94,9 +95,10 @@ impl Wish {
 }
 
 impl Feed {
-    pub(crate) fn new(reader: Arc<dyn Reader>, config: &Config) -> Feed {
+    pub(crate) fn new(reader: Arc<dyn Reader>, origins: Arc<Origins>, config: &Config) -> Feed {
         Feed {
             reader,
+            origins,
             streams: Arc::new(Semaphore::new(config.streams_max)),
             stream_age_max: Duration::from_secs(config.stream_seconds_max),
         }
@@ -124,6 +126,7 @@ impl Feed {
             more |= next < end;
             place.set(number, next);
         }
+        self.origins.check().await?;
         Ok(Page { lines, place, more })
     }
 
@@ -131,6 +134,7 @@ impl Feed {
     pub(crate) async fn stream(self: &Arc<Self>, wish: &Wish) -> Result<Stream, Error> {
         let permit = self.streams.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
         let (place, _) = self.begin(&wish.start).await?;
+        self.origins.check().await?;
         Ok(stream::begin(self.clone(), place, wish.form, permit))
     }
 

@@ -2,14 +2,13 @@
 //!
 //! A topic that was deleted and made anew, or another log beside an archive that was there before, may have offsets
 //! beyond where the archive ends. Its rows joined to those of the archive would be a trail that never was, so nothing is
-//! answered then. An archive that does not say what it was made from takes every log.
+//! answered then. It is asked for after the log was read and before anything of it is given: no topic ever gets back the
+//! identity that it had, so one that is the archive's now was so while it was read. An archive that does not say what it was
+//! made from takes every log.
 //!
 //! It refuses to write anything down itself: that is the archiver's.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use bus::Reader;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
@@ -20,9 +19,6 @@ use schemas::{
 use tokio::sync::Mutex;
 
 use crate::Error;
-
-/// How long the log is taken for the one that it was: to ask is a question to the brokers.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Origins {
@@ -35,8 +31,8 @@ pub(crate) struct Origins {
 struct Seen {
     /// What the archive was made from; once written it never changes.
     archive: Option<Origin>,
-    /// When both were known to be one.
-    at: Option<Instant>,
+    /// When the log was asked last and both were one.
+    asked_at: Option<Instant>,
 }
 
 impl Origins {
@@ -44,21 +40,24 @@ impl Origins {
         Origins { store, reader, seen: Mutex::default() }
     }
 
-    /// That archive and log belong together, as far as both say.
+    /// That what was read from the log until now belongs to the archive, as far as both say. Who waits for somebody else
+    /// to be told is content with an answer that was asked for meanwhile.
     pub(crate) async fn check(&self) -> Result<(), Error> {
+        let read_at = Instant::now();
         let mut seen = self.seen.lock().await;
-        if seen.at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+        if seen.asked_at.is_some_and(|asked_at| asked_at > read_at) {
             return Ok(());
         }
         if seen.archive.is_none() {
             seen.archive = self.written_down().await?;
         }
         let Some(archive) = &seen.archive else { return Ok(()) };
+        let asked_at = Instant::now();
         let identity = self.reader.identity(topic::RECORDS).await.map_err(Error::Tail)?;
         if identity.is_some_and(|identity| *archive != Origin::new(topic::RECORDS, identity)) {
             return Err(Error::Foreign);
         }
-        seen.at = Some(Instant::now());
+        seen.asked_at = Some(asked_at);
         Ok(())
     }
 

@@ -11,7 +11,6 @@ use schemas::commit::CommitEntry;
 use crate::{
     Error,
     commits::Commits,
-    origin::Origins,
     tail::{Gone, Look, Source, Tail, Tails},
 };
 
@@ -21,7 +20,6 @@ const LOOKS_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     commits: Commits,
-    origins: Origins,
     tail: Tail,
 }
 
@@ -34,14 +32,14 @@ pub(crate) struct Snapshot {
 
 impl Snapshots {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, reader: Arc<dyn bus::Reader>, tail_bytes_max: usize) -> Snapshots {
-        let origins = Origins::new(Arc::clone(&store), Arc::clone(&reader));
-        Snapshots { commits: Commits::new(store), origins, tail: Tail::new(reader, tail_bytes_max) }
+        Snapshots { commits: Commits::new(store), tail: Tail::new(reader, tail_bytes_max) }
     }
 
+    /// Whether the tail is that of the archive's own log is asked when all is read that is to be read of it: see `origin`.
     pub(crate) async fn take(&self, look: Look) -> Result<Snapshot, Error> {
         for turn in 1..=LOOKS_MAX {
             let gone = if turn < LOOKS_MAX { Gone::LookAgain } else { Gone::Complain };
-            let (committed, ()) = futures::try_join!(self.commits.now(), self.origins.check())?;
+            let committed = self.commits.now().await?;
             if let Some(tails) = self.tail.after(&committed, look, gone).await? {
                 return Ok(Snapshot { files: committed.files, tails, source: self.tail.source().clone() });
             }

@@ -22,6 +22,7 @@ use crate::{
     Answer, Asker, Config, EVERYBODY, Error, Replay,
     engine::{Engine, Statement},
     feed::{Feed, Page, Stream, Wish},
+    origin::Origins,
     reading::{Question, Readings},
     replay,
     snapshot::{Snapshot, Snapshots},
@@ -45,6 +46,7 @@ pub struct Trail {
     config: Config,
     engine: Arc<Engine>,
     snapshots: Arc<Snapshots>,
+    origins: Arc<Origins>,
     feed: Arc<Feed>,
     readings: Readings,
     ready: watch::Sender<Option<String>>,
@@ -68,13 +70,14 @@ impl Trail {
     /// Reads the commit log and the tail, and goes on following them for as long as the trail is held. When they cannot
     /// be read, the trail opens all the same, says so in `ready`, and recovers by itself.
     pub async fn open(config: Config, deps: Deps) -> Arc<Trail> {
-        let feed = Arc::new(Feed::new(Arc::clone(&deps.reader), &config));
+        let origins = Arc::new(Origins::new(Arc::clone(&deps.store), Arc::clone(&deps.reader)));
+        let feed = Arc::new(Feed::new(Arc::clone(&deps.reader), Arc::clone(&origins), &config));
         let snapshots = Arc::new(Snapshots::new(Arc::clone(&deps.store), deps.reader, config.tail_bytes_max));
-        let engine = Engine::new(config.clone(), deps.store, Arc::clone(&snapshots));
+        let engine = Engine::new(config.clone(), deps.store, Arc::clone(&snapshots), Arc::clone(&origins));
         let readings = Readings { recorder: deps.recorder, clock: deps.clock };
         let (engine, ready, asked) = (Arc::new(engine), deps.ready, AtomicBool::new(false));
-        let trail = Arc::new(Trail { config, engine, snapshots, feed, readings, ready, asked });
-        trail.tell(trail.snapshots.take(Look::Watch).await);
+        let trail = Arc::new(Trail { config, engine, snapshots, origins, feed, readings, ready, asked });
+        trail.tell(trail.look(Look::Watch).await);
         tokio::spawn(follow(Arc::downgrade(&trail), Duration::from_secs(trail.config.follow_seconds.max(1))));
         trail
     }
@@ -82,7 +85,13 @@ impl Trail {
     /// Reads commit log and tail, which keeps both warm. Why questions cannot be answered, or not in full, at the
     /// moment; `None` when they can. `Deps::ready` is told the same.
     pub async fn ready(&self) -> Option<String> {
-        self.tell(self.snapshots.take(Look::Read).await)
+        self.tell(self.look(Look::Read).await)
+    }
+
+    async fn look(&self, look: Look) -> Result<Snapshot, Error> {
+        let snapshot = self.snapshots.take(look).await?;
+        self.origins.check().await?;
+        Ok(snapshot)
     }
 
     fn tell(&self, looked: Result<Snapshot, Error>) -> Option<String> {
@@ -218,7 +227,7 @@ async fn follow(trail: Weak<Trail>, every: Duration) {
         let Some(trail) = trail.upgrade() else { return };
         quiet = if trail.asked.swap(false, Ordering::Relaxed) { Duration::ZERO } else { quiet.saturating_add(every) };
         let look = if quiet < QUIET_AFTER { Look::Read } else { Look::Watch };
-        trail.tell(trail.snapshots.take(look).await);
+        trail.tell(trail.look(look).await);
     }
 }
 

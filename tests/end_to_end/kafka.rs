@@ -1,6 +1,6 @@
 //! Kafka, as a person meets it: every way to sign in, and every mistake with the remedy that is told.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use bus::{
     CommitError, Message, Position,
@@ -83,6 +83,31 @@ fn say(cluster: &Cluster, place: &Place, arguments: &[&str]) -> String {
     let output = output(place.command(arguments).env("KAFKA_PASSWORD", cluster.password()));
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What is linked at run time is C's own: OpenSSL, zlib, zstd and whatever SASL needs are in the program.
+#[test]
+fn the_program_brings_its_libraries_along() {
+    const OF_C: [&str; 8] = [
+        "linux-vdso.so",
+        "ld-linux",
+        "libc.so",
+        "libm.so",
+        "libgcc_s.so",
+        // Parts of libc.so where that is older.
+        "libpthread.so",
+        "libdl.so",
+        "librt.so",
+    ];
+    let Ok(told) = Command::new("ldd").arg(env!("CARGO_BIN_EXE_hansard")).output() else {
+        return println!("skipped: there is no ldd");
+    };
+    let told = String::from_utf8(told.stdout).unwrap();
+    let libraries: Vec<&str> = told.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(libraries.iter().any(|library| library.starts_with("libc.so")), "{told}");
+    let is_of_c =
+        |library: &str| OF_C.iter().any(|name| library.rsplit('/').next().unwrap_or(library).starts_with(name));
+    assert!(libraries.iter().all(|library| is_of_c(library)), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

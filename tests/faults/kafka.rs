@@ -42,7 +42,10 @@ enum Fault {
     ControllerKilled,
     ArchiverKilled,
     IngressKilled,
+    /// The one that showed a held call, before anybody has voted.
+    ApproverKilled,
     BrokerFrozen,
+    /// Maskers and archivers are started and stopped one after another.
     RebalanceStorm,
     /// So that nothing can be durable.
     TwoBrokersKilled,
@@ -58,7 +61,7 @@ enum Fault {
     MaskerMute,
     /// One of each stage has a network on which all takes its time.
     NetworkSlow,
-    /// Approver and query as processes of their own; no fault, and people at work.
+    /// Approvers and queries as processes of their own; no fault, and people at work.
     People,
     /// The records are deleted and made anew under the archivers. Nothing goes on after it.
     TopicReplaced,
@@ -78,7 +81,8 @@ const ORDINARY: [Fault; 9] = [
     Fault::BrokerFrozen,
     Fault::TwoBrokersKilled,
 ];
-const MORE: [Fault; 13] = [
+const MORE: [Fault; 14] = [
+    Fault::ApproverKilled,
     Fault::ControllerKilled,
     Fault::RebalanceStorm,
     Fault::IngressCut,
@@ -101,6 +105,7 @@ async fn roles_apart_on_three_brokers_lose_and_double_nothing() {
         match fault {
             Fault::TwoBrokersKilled => without_enough_brokers(&mut site, round).await,
             Fault::People => people::at_work(&mut site, round).await,
+            Fault::ApproverKilled => people::while_an_approver_is_killed(&mut site, round).await,
             Fault::FramesReplaced => replaced::frames(&mut site, round).await,
             Fault::ApprovalsReplaced => replaced::approvals(&mut site, round).await,
             Fault::TopicReplaced => return replaced::records(&mut site, round).await,
@@ -147,7 +152,7 @@ async fn strike(site: &mut Site, round: usize, fault: Fault) {
 
 async fn happen(site: &mut Site, fault: Fault) {
     match fault {
-        Fault::Nothing | Fault::TwoBrokersKilled | Fault::People => {}
+        Fault::Nothing | Fault::TwoBrokersKilled | Fault::People | Fault::ApproverKilled => {}
         Fault::TopicReplaced | Fault::FramesReplaced | Fault::ApprovalsReplaced => {}
         Fault::BrokerKilled => broker_killed(site, 0).await,
         Fault::ControllerKilled => {
@@ -178,6 +183,8 @@ async fn happen(site: &mut Site, fault: Fault) {
             for _ in 0..STORM {
                 site.add_masker();
                 site.maskers.remove(0).terminate();
+                site.add_archiver();
+                site.archivers.remove(0).terminate();
             }
         }
         Fault::MaskerCut | Fault::MaskerDeaf | Fault::MaskerMute => {

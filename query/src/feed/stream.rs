@@ -62,7 +62,13 @@ pub(super) fn begin(feed: Arc<Feed>, place: Place, form: Form, permit: OwnedSema
 
 fn look(feed: &Arc<Feed>, number: u32, from: u64) -> Look {
     let feed = feed.clone();
-    Box::pin(async move { (number, feed.read(number, from, READ_BYTES_MAX, PATIENCE).await) })
+    Box::pin(async move { (number, read(&feed, number, from).await) })
+}
+
+async fn read(feed: &Feed, number: u32, from: u64) -> Result<Vec<Stored>, Error> {
+    let messages = feed.read(number, from, READ_BYTES_MAX, PATIENCE).await?;
+    feed.origins.check().await?;
+    Ok(messages)
 }
 
 impl Following {

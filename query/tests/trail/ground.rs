@@ -42,6 +42,8 @@ pub(crate) struct Ground {
     pub(crate) floors: Arc<[AtomicU64; PARTITIONS as usize]>,
     /// How often query has read messages.
     pub(crate) reads: Arc<AtomicU64>,
+    /// Makes the records another log than they were, as query sees it.
+    pub(crate) replaced: Arc<AtomicBool>,
     opener: Opener,
     entries: AtomicU64,
     next: [AtomicU64; PARTITIONS as usize],
@@ -75,8 +77,9 @@ impl Ground {
         let (ready, unready) = watch::channel(Some("starting".to_owned()));
         let floors = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
         let reads = Arc::new(AtomicU64::new(0));
-        let (kept, counted) = (Arc::clone(&floors), Arc::clone(&reads));
-        let reader = Arc::new(Forgetful { inner: log.reader(), floors: kept, reads: counted });
+        let replaced = Arc::new(AtomicBool::new(false));
+        let (kept, counted, another) = (Arc::clone(&floors), Arc::clone(&reads), Arc::clone(&replaced));
+        let reader = Arc::new(Forgetful { inner: log.reader(), floors: kept, reads: counted, replaced: another });
         let deps = Deps { reader, store: store.clone(), recorder, clock: Arc::clone(&clock), ready };
         let trail = Trail::open(config, deps).await;
         let opener = Opener::new(vec![key]);
@@ -89,6 +92,7 @@ impl Ground {
             clock,
             floors,
             reads,
+            replaced,
             opener,
             entries: AtomicU64::new(0),
             next: Default::default(),
@@ -264,6 +268,7 @@ struct Forgetful {
     inner: Arc<dyn Reader>,
     floors: Arc<[AtomicU64; PARTITIONS as usize]>,
     reads: Arc<AtomicU64>,
+    replaced: Arc<AtomicBool>,
 }
 
 impl Forgetful {
@@ -279,7 +284,8 @@ impl Reader for Forgetful {
     }
 
     async fn identity(&self, topic: &str) -> Result<Option<String>, bus::Error> {
-        self.inner.identity(topic).await
+        let replaced = self.replaced.load(Ordering::SeqCst);
+        if replaced { Ok(Some("made anew".to_owned())) } else { self.inner.identity(topic).await }
     }
 
     async fn bounds(&self, at: &Partition) -> Result<std::ops::Range<u64>, bus::Error> {

@@ -66,6 +66,17 @@ async fn the_archives_own_log_is_read_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_made_anew_is_noticed_by_the_next_question() {
+    let ground = Ground::new().await;
+    ground.write_down_origin(None).await;
+    ground.publish(&[request(0)]).await;
+    check_count(&ground, 1).await;
+    ground.replaced.store(true, Ordering::SeqCst);
+    let refused = ground.trail.sql(&asker("ada", &[]), COUNT).await.expect_err("nothing is joined");
+    assert!(matches!(refused, Error::Foreign), "{refused}");
+}
+
+#[tokio::test]
 async fn exactly_once_while_the_archiver_is_at_work() {
     check_exactly_once_at_work(Config::default()).await;
 }

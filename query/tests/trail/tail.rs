@@ -1,6 +1,6 @@
 //! The records as they come, over a real socket: pages, streams, places, and who may read them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use hansard_query::Config;
@@ -166,6 +166,22 @@ async fn what_is_not_kept_or_is_no_record_is_never_skipped() {
     let mut events = served.stream("", &now).await;
     let (kind, told) = events.next().await.expect("an event that says so");
     assert!(kind == "error" && told.contains("go on behind it"), "{kind}: {told}");
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn nothing_is_given_of_another_log_than_the_archives() {
+    let served = Served::new().await;
+    served.ground.write_down_origin(None).await;
+    let mut events = served.stream("from=latest", "").await;
+    served.page("from=earliest").await;
+    served.ground.replaced.store(true, Ordering::SeqCst);
+    let refused = served.tail("from=earliest").await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{}", text(&refused));
+    assert!(text(&refused).contains("another log"), "{}", text(&refused));
+    served.ground.publish(&[request(2)]).await;
+    let (kind, told) = events.next().await.expect("an event that says so");
+    assert!(kind == "error" && told.contains("another log"), "{kind}: {told}");
     assert_eq!(events.next().await, None);
 }
 

@@ -26,11 +26,13 @@ mod certificates;
 mod jars;
 mod network;
 mod node;
+mod tether;
 
 use certificates::Authority;
 use network::Network;
 pub use network::Weather;
 use node::Node;
+pub use tether::tethered;
 
 /// Ready at the latest after so long.
 const START_PATIENCE: Duration = Duration::from_secs(60);

@@ -1,22 +1,19 @@
-//! One node: its settings, its process, and the shell that ends it when its parent does.
+//! One node: its settings and its process, which ends when its parent does.
 
 use std::{
     fmt::Write as _,
-    fs,
-    io::{BufRead, BufReader},
+    fs::{self, OpenOptions},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use crate::{ADMINISTRATOR, Ports, USERS, certificates::NODE};
+use crate::{ADMINISTRATOR, Ports, USERS, certificates::NODE, tethered};
 
 /// Between two looks into a log.
 const LOOK: Duration = Duration::from_millis(50);
 /// Small, quick to start, and enough for tests.
 const JAVA: [&str; 5] = ["-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"];
-/// Starts Java, says its process id, and ends it when standard input is closed.
-const SHELL: &str = r#""$@" >>"$LOG" 2>&1 </dev/null & java=$!; echo $java; cat >/dev/null; kill -9 $java 2>/dev/null"#;
 
 pub(crate) struct Node {
     number: u32,
@@ -26,8 +23,7 @@ pub(crate) struct Node {
 }
 
 struct Running {
-    shell: Child,
-    java: String,
+    java: Child,
     /// What the log held before.
     log_bytes: u64,
 }
@@ -72,19 +68,11 @@ impl Node {
 
     pub(crate) fn start(&mut self, jars: &Path) {
         let program = java(jars, "kafka.Kafka");
-        let mut shell = Command::new("sh");
-        shell.args(["-c", SHELL, "sh"]).arg(program.get_program()).args(program.get_args()).arg(self.settings());
         let log_bytes = fs::metadata(self.log()).map_or(0, |log| log.len());
-        let mut shell = shell
-            .env("LOG", self.log())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("there is a shell");
-        let mut java = String::new();
-        let said = shell.stdout.take().expect("it is piped");
-        BufReader::new(said).read_line(&mut java).expect("the shell says the process id");
-        self.running = Some(Running { shell, java: java.trim().to_owned(), log_bytes });
+        let log = OpenOptions::new().create(true).append(true).open(self.log()).expect("it is ours");
+        let mut command = tethered(program.get_program());
+        command.args(program.get_args()).arg(self.settings()).stdout(log.try_clone().expect("a file")).stderr(log);
+        self.running = Some(Running { java: command.spawn().expect("there is a shell"), log_bytes });
     }
 
     pub(crate) fn await_ready(&self, until: Instant) {
@@ -107,7 +95,7 @@ impl Node {
 
     pub(crate) fn signal(&self, signal: &str) {
         let running = self.running.as_ref().expect("the node runs");
-        assert!(Command::new("kill").args([signal, &running.java]).status().expect("kill").success());
+        assert!(Command::new("kill").args([signal, &running.java.id().to_string()]).status().expect("kill").success());
     }
 
     /// What it has logged since it was started.
@@ -128,8 +116,8 @@ impl Node {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+        drop(self.java.stdin.take());
+        let _ = self.java.wait();
     }
 }
 

@@ -3,6 +3,14 @@
 //! The brokers refuse a transaction whose positions come from an earlier generation of the group. The transactional id
 //! is new with each member; one that was killed in the middle of a transaction holds up the readers of its outputs
 //! until the transaction times out, and nobody else.
+//!
+//! A transaction that is committed is not over: its marks are still to be written wherever it has been, and until they
+//! are, the brokers refuse the next one of the same id. So each member has two producers and takes them in turn. Which of
+//! two transactions has its marks first is of no account: readers of a partition wait for the earlier one, and a position
+//! that was handed over earlier never replaces a later one.
+//!
+//! The steps of a transaction follow one another, for the same reason: a coordinator that is asked for a second thing while
+//! it writes down the first says that it is busy, and librdkafka then waits for up to half a second.
 
 use std::{
     fmt,
@@ -50,11 +58,16 @@ const DELIVERY_PAUSE: Duration = Duration::from_millis(1);
 /// How long a full queue of librdkafka is waited for.
 const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
+/// What the two producers are called in metrics.
+const PARTS: [&str; 2] = ["transactions", "transactions-2"];
+
 /// The transactions of one member, one after another.
 pub(super) struct Transactions {
     config: Config,
     group: String,
-    producer: Option<Arc<Native>>,
+    producers: [Option<Arc<Native>>; PARTS.len()],
+    /// Whose turn it is.
+    turn: usize,
 }
 
 /// What is to be committed.
@@ -74,11 +87,12 @@ pub(super) enum Refused {
 
 impl Transactions {
     pub(super) fn new(config: Config, group: &str) -> Transactions {
-        Transactions { config, group: group.to_owned(), producer: None }
+        Transactions { config, group: group.to_owned(), producers: [None, None], turn: 0 }
     }
 
     /// Blocks until it is done or aborted.
     pub(super) fn commit(&mut self, work: &Work) -> Result<(), Refused> {
+        self.turn = (self.turn + 1) % PARTS.len();
         let producer = self.producer().map_err(Refused::Failed)?;
         match attempt(&producer, work) {
             Ok(()) => Ok(()),
@@ -87,13 +101,13 @@ impl Transactions {
     }
 
     fn producer(&mut self) -> Result<Arc<Native>, Error> {
-        if let Some(producer) = &self.producer {
+        if let Some(producer) = &self.producers[self.turn] {
             return Ok(producer.clone());
         }
-        let producer = Arc::new(transactional(&self.config, &self.group)?);
+        let producer = Arc::new(transactional(&self.config, &self.group, PARTS[self.turn])?);
         let begun = producer.init_transactions(STEP_PATIENCE);
         begun.map_err(|error| explained("cannot begin transactions", error))?;
-        Ok(self.producer.insert(producer).clone())
+        Ok(self.producers[self.turn].insert(producer).clone())
     }
 
     /// Where even that cannot be done, the producer is given up: its transaction ends by its time.
@@ -101,7 +115,7 @@ impl Transactions {
         let is_fatal = matches!(&error, KafkaError::Transaction(error) if error.is_fatal());
         let aborted = !is_fatal && producer.abort_transaction(STEP_PATIENCE).is_ok();
         if !aborted {
-            self.producer = None;
+            self.producers[self.turn] = None;
         }
         let of_group = aborted && error.rdkafka_error_code().is_some_and(is_of_group);
         let error = explained("cannot commit", error);
@@ -129,10 +143,13 @@ fn attempt(producer: &Native, work: &Work) -> Result<(), KafkaError> {
             std::thread::sleep(QUEUE_PAUSE);
         }
     }
+    let begun = Instant::now();
+    await_deliveries(producer);
+    let delivered = begun.elapsed();
     if let Some((positions, group)) = &work.positions {
         producer.send_offsets_to_transaction(positions, group, STEP_PATIENCE)?;
     }
-    await_deliveries(producer);
+    tracing::debug!(outputs = work.outputs.len(), ?delivered, ready_to_commit = ?begun.elapsed(), "a transaction");
     let until = Instant::now() + COMMIT_PATIENCE;
     loop {
         match producer.commit_transaction(STEP_PATIENCE) {
@@ -151,10 +168,10 @@ fn await_deliveries(producer: &Native) {
     }
 }
 
-fn transactional(config: &Config, group: &str) -> Result<Native, Error> {
+fn transactional(config: &Config, group: &str, part: &'static str) -> Result<Native, Error> {
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| Error::because("the operating system gave no random bytes", error))?;
-    let mut settings = client::settings(config, "transactions");
+    let mut settings = client::settings(config, part);
     settings
         .set("transactional.id", format!("{group}-{:032x}", u128::from_be_bytes(id)))
         .set("transaction.timeout.ms", TRANSACTION_MILLISECONDS_MAX.to_string())
@@ -165,7 +182,7 @@ fn transactional(config: &Config, group: &str) -> Result<Native, Error> {
         .set("linger.ms", "0")
         .set("queue.buffering.max.kbytes", WAITING_KIBIBYTES_MAX.to_string())
         .set("queue.buffering.max.messages", "0");
-    let context = Context::new(config, "transactions", Trouble::default());
+    let context = Context::new(config, part, Trouble::default());
     Native::from_config_and_context(&settings, context)
         .map_err(|error| explained("cannot make a Kafka producer", error))
 }
