@@ -20,7 +20,7 @@ pub(crate) use source::{Class, Example, Value};
 use crate::{action::Action, keyring::Keyring};
 
 /// Part of the rule set's id: grows whenever the same rules find something else.
-const ENGINE_VERSION: u32 = 6;
+const ENGINE_VERSION: u32 = 7;
 
 /// A rule by its place in the order of precedence: where finds overlap, the first wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
