@@ -33,9 +33,6 @@ use crate::{CommitError, Error, Message, Stored};
 
 /// How often the writer looks for what other processes have written.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How often those who wait for messages are woken at most. While calls follow one another, whoever is woken for each of
-/// their records takes the cores from the very calls.
-const WAKE_EVERY: Duration = Duration::from_millis(2);
 /// How often a process with members shows that it lives, and how often retention is looked after.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// How often it is said that retention waits for a group.
@@ -63,11 +60,8 @@ pub(super) struct Writer {
 #[derive(Debug)]
 pub(super) struct Upkeep {
     looked: Instant,
-    woken: Instant,
     beaten: Instant,
     warned: Option<Instant>,
-    /// There are messages that those who wait for them were not woken for.
-    has_news: bool,
     /// What SQLite says of changes by others; only ever compared.
     version: i64,
     /// Bytes that are only in the write-ahead log, about.
@@ -99,10 +93,8 @@ impl Default for Upkeep {
         let now = Instant::now();
         Upkeep {
             looked: now,
-            woken: now,
             beaten: now,
             warned: None,
-            has_news: false,
             version: 0,
             unchecked_bytes: 0,
             overdue: false,
@@ -115,25 +107,16 @@ impl Writer {
     /// Until the queue is closed and done.
     pub(super) fn run(mut self) {
         let _abandons = Abandons(self.queue.clone());
-        while let Some(jobs) = self.queue.take(self.patience()) {
+        while let Some(jobs) = self.queue.take(LOOK_EVERY) {
             if !jobs.is_empty() {
                 self.write(jobs);
             }
             self.keep_up();
         }
         self.leave();
-        self.wake();
-    }
-
-    /// How long there need be no work before there is something to keep up.
-    fn patience(&self) -> Duration {
-        if self.upkeep.has_news { WAKE_EVERY.saturating_sub(self.upkeep.woken.elapsed()) } else { LOOK_EVERY }
     }
 
     fn keep_up(&mut self) {
-        if self.upkeep.has_news && self.upkeep.woken.elapsed() >= WAKE_EVERY {
-            self.wake();
-        }
         if self.upkeep.looked.elapsed() >= LOOK_EVERY {
             self.upkeep.looked = Instant::now();
             self.look_around();
@@ -164,7 +147,7 @@ impl Writer {
             Ok(((answers, own, stepped), is_news)) => {
                 // Calls wait for their answers, so these go before those who only read are woken.
                 self.answer(jobs, answers);
-                self.upkeep.has_news |= is_news;
+                self.wake(is_news);
                 self.upkeep.unchecked_bytes += TRANSACTION_BYTES + bytes;
                 self.processes.own = own;
                 self.stepped(stepped);
@@ -224,18 +207,17 @@ impl Writer {
         Ok((done, is_news))
     }
 
-    fn wake(&mut self) {
-        (self.upkeep.has_news, self.upkeep.woken) = (false, Instant::now());
-        self.seen.send_if_modified(|_| true);
+    fn wake(&self, is_news: bool) {
+        self.seen.send_if_modified(|_| is_news);
     }
 
     /// The same between batches, where nobody waits for an answer.
     fn transact_alone<T>(
-        &mut self,
+        &self,
         work: impl FnOnce(&Connection, &mut News) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         let (done, is_news) = self.transact(work)?;
-        self.upkeep.has_news |= is_news;
+        self.wake(is_news);
         Ok(done)
     }
 
@@ -378,7 +360,7 @@ impl Writer {
     }
 
     /// Our members are gone at once, not when their lease has ended.
-    fn leave(&mut self) {
+    fn leave(&self) {
         let Some(own) = self.processes.own else { return };
         let left = self.transact_alone(|connection, news| {
             news.seen.changed(group::expel(connection, own)?);
