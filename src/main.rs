@@ -58,7 +58,7 @@ mod up;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
-    memory::limit_arenas();
+    memory::give_back_at_once();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().expect("no TLS provider was installed before main");
     telemetry::install_log();

@@ -1,21 +1,23 @@
-//! How the system's allocator keeps what was freed: in two arenas for each core.
+//! The allocator: mimalloc, told to give back at once what is free.
 //!
-//! glibc makes up to eight arenas for each core, and what the threads of one have freed no other uses. With two for each
-//! core, a process with 1 000 streams is smaller by some MiB; with one, calls cost a third more CPU time, because threads
-//! wait for each other (docs/performance.md). It refuses to replace the allocator.
+//! With that of glibc, threads wait for each other's arenas on the path of a call (docs/performance.md). Huge pages are off
+//! (a feature of the crate), and it refuses to keep for a second what is freed, as it does by itself: both would take a
+//! third more memory for open streams.
 
-/// Fewer are waited for, more keep more memory.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const ARENAS_PER_CORE: usize = 2;
+use std::ffi::{c_int, c_long};
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `mi_option_purge_delay` in mimalloc.h, the same in all its versions: how long what is free is kept, in milliseconds.
+const PURGE_DELAY: c_int = 15;
+
 #[expect(unsafe_code, reason = "the allocator is set up by a function of C")]
-pub(crate) fn limit_arenas() {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let arenas = libc::c_int::try_from(cores * ARENAS_PER_CORE).unwrap_or(libc::c_int::MAX);
-    // SAFETY: it takes two numbers and keeps one. Where it refuses, all stays as it was.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };
+// SAFETY: it takes two numbers and keeps one; an option that it does not know it passes over.
+unsafe extern "C" {
+    safe fn mi_option_set(option: c_int, value: c_long);
 }
 
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn limit_arenas() {}
+pub(crate) fn give_back_at_once() {
+    mi_option_set(PURGE_DELAY, 0);
+}

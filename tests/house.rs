@@ -12,11 +12,12 @@ use std::{
 const STAGES: [&str; 5] = ["ingress", "masker", "approver", "archiver", "query"];
 
 /// What each library may know of ours.
-const LIBRARIES: [(&str, &[&str]); 12] = [
-    ("protocol", &["schemas"]),
+const LIBRARIES: [(&str, &[&str]); 13] = [
+    ("json", &[]),
+    ("protocol", &["schemas", "json"]),
     ("identity", &["schemas"]),
     ("policy", &["schemas"]),
-    ("redact", &["schemas"]),
+    ("redact", &["schemas", "json"]),
     ("siem", &["schemas"]),
     ("registry", &[]),
     ("envelope", &[]),

@@ -2,7 +2,10 @@
 //!
 //! It refuses to look at a message, and to record what somebody without a token has sent.
 
-use std::sync::Arc;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use http::{StatusCode, header};
 use identity::Refused;
@@ -40,14 +43,22 @@ fn authority(url: &Url) -> String {
     format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
+/// Only as clients write them: what is spelled otherwise is not known.
 fn is_loopback(authority: &str) -> bool {
-    let Ok(url) = Url::parse(&format!("http://{authority}/")) else { return false };
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (authority, ""),
+    };
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
     }
+    if let Some(ip) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        return ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback());
+    }
+    let name = name.to_ascii_lowercase();
+    let is_local = name == "localhost" || name.ends_with(".localhost");
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    (is_local && is_name) || name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 pub(crate) async fn authenticate(exchange: &mut Exchange) -> Result<(), Stop> {
@@ -103,10 +114,24 @@ mod tests {
 
     #[test]
     fn loopback_is_known_by_all_its_names_and_no_others() {
-        for name in ["localhost", "localhost:80", "app.localhost:1", "127.0.0.1", "127.9.9.9:7400", "[::1]:7400"] {
+        for name in [
+            "localhost",
+            "localhost:80",
+            "app.localhost:1",
+            "127.0.0.1",
+            "127.9.9.9:7400",
+            "[::1]:7400",
+            "[::1]",
+            "LocalHost",
+        ] {
             assert!(is_loopback(name), "{name}");
         }
         for name in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::2]"] {
+            assert!(!is_loopback(name), "{name}");
+        }
+        for name in
+            ["[::1]evil.example", "[localhost]", "[127.0.0.1]", "evil[.localhost", "localhost:x", "a@localhost", "::1"]
+        {
             assert!(!is_loopback(name), "{name}");
         }
     }

@@ -121,7 +121,7 @@ fn messages(exchange: &Exchange, body: &Bytes) -> Result<Asked, Malformed> {
     Ok(asked)
 }
 
-fn part(exchange: &Exchange, message: &Message, bytes: Bytes) -> Result<(Part, Era), Malformed> {
+fn part(exchange: &Exchange, message: &Message<'_>, bytes: Bytes) -> Result<(Part, Era), Malformed> {
     let (kind, id) = match &message.shape {
         Shape::Request { id, .. } => (FrameKind::Request, Some(id.clone())),
         Shape::Notification { .. } => (FrameKind::Notification, None),

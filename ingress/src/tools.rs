@@ -27,7 +27,7 @@ impl Tools {
     }
 
     /// Remembers the tools of an answer to `tools/list`.
-    pub(crate) fn learn(&self, connection: &str, answer: &Message, now: Timestamp) {
+    pub(crate) fn learn(&self, connection: &str, answer: &Message<'_>, now: Timestamp) {
         let Shape::Response { result, .. } = &answer.shape else { return };
         let listed = mcp::tool_digests(result);
         let mut tools = self.0.lock().unwrap_or_else(PoisonError::into_inner);

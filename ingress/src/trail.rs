@@ -152,10 +152,12 @@ impl Log {
         recorded
     }
 
-    /// Best effort: what fails or takes too long is counted and passes.
+    /// Best effort: what fails or takes too long is counted and passes. A task of its own records it, which may wait for the
+    /// disk where the call must not.
     async fn try_record(&self, connection: &str, frame: Frame) -> Result<(), Unrecorded> {
-        match timeout(BEST_EFFORT_PATIENCE, self.record(frame)).await {
-            Ok(Ok(())) => Ok(()),
+        let log = self.clone();
+        match timeout(BEST_EFFORT_PATIENCE, tokio::spawn(async move { log.record(frame).await })).await {
+            Ok(Ok(Ok(()))) => Ok(()),
             failed => {
                 debug!(connection, ?failed, "a frame was not recorded and its bytes pass, as configured");
                 self.skip(connection, Why::Failed)

@@ -1,4 +1,4 @@
-//! Planted secrets pass, and rest nowhere: not in a row, not in a file, not in a log line.
+//! Planted secrets pass, and rest nowhere: not in a row, not in a file, not in a log line, not in a metric.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -82,6 +82,7 @@ async fn secrets_pass_and_rest_nowhere() {
     assert!(approval.contains("canary-4711"), "reviewers see what was masked: {approval}");
 
     let token = scene.ada.clone();
+    let metrics = metrics(&scene).await;
     let Scene { place, running, .. } = scene;
     assert!(running.stop().success());
     let mut hidden: Vec<&str> = secrets.iter().map(|(_, value)| value.as_str()).collect();
@@ -91,6 +92,13 @@ async fn secrets_pass_and_rest_nowhere() {
     hidden.push("MC4CAQAwBQYDK2VwBCIEIHJ3Yk9pY0d0");
     check_nowhere(&place, &hidden, "canary-4711");
     assert!(hidden.iter().all(|value| !approval.contains(value)), "{approval}");
+    assert!(hidden.iter().all(|value| !metrics.contains(value)), "{metrics}");
+}
+
+async fn metrics(scene: &Scene) -> String {
+    let answer = http(Method::GET, scene.running.operation, "/metrics", &[], b"").await;
+    assert!(answer.text().contains("hansard_recorded_total"), "the search would find nothing: {answer:?}");
+    answer.text().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,9 +164,11 @@ async fn secrets_beside_the_arguments_rest_nowhere() {
 
     let masked = "SELECT count(*) AS n FROM records WHERE redaction_status = 'masked'";
     scene.rows(masked, |rows| rows[0]["n"].as_u64() >= Some(20)).await;
+    let metrics = metrics(&scene).await;
     let Scene { place, running, .. } = scene;
     assert!(running.stop().success());
     let hidden: Vec<&str> = hidden.iter().map(String::as_str).collect();
+    assert!(hidden.iter().all(|value| !metrics.contains(value)), "{metrics}");
     check_nowhere(&place, &hidden, "tools/call");
 }
 

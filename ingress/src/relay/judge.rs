@@ -51,7 +51,7 @@ pub(super) fn judge(exchange: &Exchange, status: StatusCode, bytes: &Bytes) -> R
 }
 
 /// The first message that went wrong speaks for all.
-pub(super) fn of_messages(exchange: &Exchange, messages: &[Message]) -> Judged {
+pub(super) fn of_messages(exchange: &Exchange, messages: &[Message<'_>]) -> Judged {
     let mut judged = Judged { is_rpc: true, ..Judged::plain(Outcome::Ok) };
     for message in messages {
         learn(exchange, message);
@@ -66,13 +66,13 @@ pub(super) fn of_messages(exchange: &Exchange, messages: &[Message]) -> Judged {
 }
 
 /// Tools that are listed are remembered.
-fn learn(exchange: &Exchange, message: &Message) {
+fn learn(exchange: &Exchange, message: &Message<'_>) {
     if exchange.trail.context.method.as_deref() == Some("tools/list") {
         exchange.gate.tools.learn(exchange.connection_name(), message, exchange.trail.now());
     }
 }
 
-fn answered_id(message: &Message) -> Option<&Id> {
+fn answered_id<'a>(message: &'a Message<'_>) -> Option<&'a Id> {
     match &message.shape {
         Shape::Response { id, .. } => Some(id),
         Shape::Error { id, .. } => id.as_ref(),

@@ -239,7 +239,7 @@ impl Relay {
     fn message_frame(
         &mut self,
         exchange: &mut Exchange,
-        messages: &[Message],
+        messages: &[Message<'_>],
         data: &str,
         raw_bytes: usize,
     ) -> (Frame, Vec<Id>) {
@@ -255,7 +255,7 @@ impl Relay {
         (frame, answers)
     }
 
-    fn response_frame(&mut self, exchange: &mut Exchange, messages: &[Message], data: &str) -> (Frame, Vec<Id>) {
+    fn response_frame(&mut self, exchange: &mut Exchange, messages: &[Message<'_>], data: &str) -> (Frame, Vec<Id>) {
         let judged = judge::of_messages(exchange, messages);
         let mut frame = exchange.trail.frame(FrameKind::Response, Direction::ToCaller, data.as_bytes());
         let mut ending = exchange.trail.end(&mut frame, judged.outcome);
@@ -348,7 +348,7 @@ fn is_listening(exchange: &Exchange) -> bool {
     exchange.kind() == Some(Kind::Mcp) && exchange.head.method == Method::GET
 }
 
-fn messages(exchange: &Exchange, data: &str) -> Option<Vec<Message>> {
+fn messages<'d>(exchange: &Exchange, data: &'d str) -> Option<Vec<Message<'d>>> {
     if exchange.kind() != Some(Kind::Mcp) {
         return None;
     }
@@ -356,7 +356,7 @@ fn messages(exchange: &Exchange, data: &str) -> Option<Vec<Message>> {
 }
 
 /// What the server asks or tells: kind and method of the first message.
-fn asked(messages: &[Message]) -> (FrameKind, Option<String>) {
+fn asked(messages: &[Message<'_>]) -> (FrameKind, Option<String>) {
     match messages.first().map(|message| &message.shape) {
         Some(Shape::Request { method, .. }) => (FrameKind::Request, Some(method.clone())),
         Some(Shape::Notification { method, .. }) => (FrameKind::Notification, Some(method.clone())),

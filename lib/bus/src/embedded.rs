@@ -1,7 +1,8 @@
 //! The embedded log: one SQLite file for one host.
 //!
-//! All writing goes through one thread ([`writer`]) that makes one transaction, and so one fsync, of everything that
-//! waits; reading goes through connections of its own and waits for nobody. Several processes may share the file.
+//! All writing goes through one [`writer`] that makes one transaction, and so one fsync, of everything that waits: on a
+//! thread of its own, or on that of a sender who finds it idle. Reading goes through connections of its own and waits for
+//! nobody. Several processes may share the file.
 //!
 //! It refuses to acknowledge what is not on disk, and to give an offset twice.
 
@@ -9,14 +10,15 @@ use std::{
     fmt,
     fs::File,
     ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
 };
 
 use async_trait::async_trait;
-use tokio::{sync::watch, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 
 use self::{
     catalogue::{Catalogue, PartitionId},
@@ -27,7 +29,7 @@ use self::{
     queue::Queue,
     reader::Connections,
     recent::Recent,
-    seen::Seen,
+    seen::{News, Seen},
     writer::{Upkeep, Writer},
 };
 use crate::{
@@ -75,10 +77,12 @@ struct Log {
     path: PathBuf,
     catalogue: Arc<Catalogue>,
     queue: Arc<Queue>,
-    seen: Arc<watch::Sender<Seen>>,
+    seen: Arc<Seen>,
     recent: Arc<Recent>,
     connections: Arc<Connections>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Goes before `_presence`, and with it the file is closed.
+    writer: Arc<Mutex<Writer>>,
+    thread: Option<JoinHandle<()>>,
     /// Says to other processes that we have the log open.
     _presence: File,
 }
@@ -130,50 +134,57 @@ impl Log {
         let file::Opened { mut connection, presence, alone } = file::open(&config.path)?;
         let loaded = catalogue::make_topics(&mut connection, &config.topics).and_then(|()| {
             let catalogue = Catalogue::load(&connection)?;
-            Ok((catalogue, Seen::load(&connection)?, Processes::new(&connection, alone)?))
+            Ok((catalogue, News::load(&connection)?, Processes::new(&connection, alone)?))
         });
-        let (catalogue, seen, processes) = loaded.map_err(|source| file::explained(&config.path, source))?;
-        let log = Log {
-            catalogue: Arc::new(catalogue),
-            queue: Arc::default(),
-            seen: Arc::new(watch::Sender::new(seen)),
-            recent: Arc::default(),
-            connections: Arc::new(Connections::new(config.path.clone())),
-            path: config.path,
-            writer: Mutex::default(),
-            _presence: presence,
-        };
-        let writer = Writer {
-            checkpoints: Checkpoints::start(log.path.clone())?,
+        let (catalogue, news, processes) = loaded.map_err(|source| file::explained(&config.path, source))?;
+        let (path, catalogue, queue) = (config.path, Arc::new(catalogue), Arc::<Queue>::default());
+        let (seen, recent) = (Arc::new(Seen::new(news)), Arc::<Recent>::default());
+        let writer = Arc::new(Mutex::new(Writer {
+            checkpoints: Checkpoints::start(path.clone())?,
             connection,
-            path: log.path.clone(),
-            catalogue: log.catalogue.clone(),
+            path: path.clone(),
+            catalogue: catalogue.clone(),
             clock_us: config.clock_us,
-            queue: log.queue.clone(),
-            seen: log.seen.clone(),
-            recent: log.recent.clone(),
+            queue: queue.clone(),
+            seen: seen.clone(),
+            recent: recent.clone(),
             processes,
             upkeep: Upkeep::default(),
+        }));
+        let runtime = Handle::try_current().ok();
+        let thread = {
+            let (writer, queue) = (writer.clone(), queue.clone());
+            let run = move || Writer::run(&writer, &queue, runtime.as_ref());
+            std::thread::Builder::new().name("hansard-log".to_owned()).spawn(run)
         };
-        log.start(writer)?;
-        Ok(log)
-    }
-
-    fn start(&self, writer: Writer) -> Result<(), Error> {
-        let thread = std::thread::Builder::new().name("hansard-log".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(|source| Error::because("cannot start the thread that writes the log", source))?;
-        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(())
+        let connections = Arc::new(Connections::new(path.clone()));
+        Ok(Log { path, catalogue, queue, seen, recent, connections, writer, thread: Some(thread), _presence: presence })
     }
 
     /// Puts the work into the queue when first polled: whoever is polled first is written first.
     async fn ask(&self, work: Work) -> Answer {
         let (job, answer) = Job::new(work);
-        self.queue.push(job).map_err(CommitError::Failed)?;
+        self.ask_for(job).map_err(CommitError::Failed)?;
         answer.await.unwrap_or_else(|_| {
             let path = self.path.display();
             Err(CommitError::Failed(Error::new(format!("the thread that writes the log {path} has ended: restart"))))
         })
+    }
+
+    /// Whoever finds the log idle writes by itself, and is spared two changes of thread, for each of which a core may have
+    /// to wake up. The thread of the log does it where others are about to write too, and groups them.
+    fn ask_for(&self, job: Job) -> Result<(), Error> {
+        let writer = if job.is_small_send() && may_block() { self.writer.try_lock().ok() } else { None };
+        let Some(mut writer) = writer.filter(|writer| writer.is_free()) else { return self.queue.push(job) };
+        match self.queue.take_with(job) {
+            Ok(jobs) => {
+                // A panic is the writer's end, not the caller's: it has the lock poisoned and those who wait told.
+                let _ = catch_unwind(AssertUnwindSafe(move || writer.write(jobs)));
+                Ok(())
+            }
+            Err(job) => self.queue.push(job),
+        }
     }
 
     /// Without waiting for an answer.
@@ -193,13 +204,18 @@ impl Log {
 
     /// Until `at` has something from `from` on; where it ends then. `None` when it took too long.
     async fn wait(&self, id: PartitionId, from: u64, until: Option<Instant>) -> Option<u64> {
-        let mut seen = self.seen.subscribe();
-        let arrived = async { seen.wait_for(|seen| seen.next(id) > from).await.map(|seen| seen.next(id)).ok() };
+        let arrived = self.seen.beyond(id, from);
         match until {
-            Some(until) => tokio::time::timeout_at(until, arrived).await.ok().flatten(),
-            None => arrived.await,
+            Some(until) => tokio::time::timeout_at(until, arrived).await.ok(),
+            None => Some(arrived.await),
         }
     }
+}
+
+/// May a task wait for the disk? Where the runtime has other threads: only one task at a time does, and the thread of the log
+/// sees to it that the others are awake.
+fn may_block() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.metrics().num_workers() > 1)
 }
 
 #[async_trait]
@@ -258,10 +274,9 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.connections.close();
         self.queue.close();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
-            // A writer that has panicked has told everyone by now.
-            let _ = writer.join();
+        if let Some(thread) = self.thread.take() {
+            // One that has panicked has told everyone by now.
+            let _ = thread.join();
         }
     }
 }

@@ -448,6 +448,50 @@ async fn an_overload_is_refused_and_not_queued_without_end() {
     assert!((1..40).contains(&refused), "{refused} refused");
 }
 
+/// The one thread that waits for sockets and timers may be the one that writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_who_waits_for_the_file_keeps_no_timer_waiting() {
+    let bench = Bench::new();
+    let log = bench.open().await;
+    let hold = rusqlite::Connection::open(bench.path()).expect("the file");
+    for _ in 0..5 {
+        send(&log, "v").await;
+        hold.execute_batch("BEGIN IMMEDIATE").expect("the writer waits");
+        let sending = tokio::spawn({
+            let log = log.clone();
+            async move {
+                // Now the worker comes from the timers, and nobody else is awake.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                send(&log, "v").await
+            }
+        });
+        let began = std::time::Instant::now();
+        tokio::spawn(tokio::time::sleep(Duration::from_millis(200))).await.expect("it ends");
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+        assert!(!sending.is_finished(), "it was written in spite of the lock");
+        hold.execute_batch("COMMIT").expect("the writer goes on");
+        sending.await.expect("it is sent");
+    }
+}
+
+/// What one task sends together goes together, though it could write each message by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_one_sender_is_a_few_transactions() {
+    let bench = Bench::new();
+    let log = bench.open().await;
+    let producer = log.producer();
+    let wal = || std::fs::metadata(bench.directory.path().join("log.sqlite-wal")).expect("the write-ahead log").len();
+    let before = wal();
+    let burst: futures::stream::FuturesOrdered<_> = (0..64).map(|_| producer.send(message("v"))).collect();
+    let sent: Vec<_> = futures::StreamExt::collect(burst).await;
+    let offsets: Vec<u64> = sent.into_iter().map(|sent| sent.expect("it is sent").offset).collect();
+    assert_eq!(offsets, (0..64).collect::<Vec<u64>>(), "in the order in which they were sent");
+    // One by one they take more than a page each for the message and the end of its partition.
+    let pages = (wal() - before) / 8192;
+    assert!(pages < 64, "{pages} pages");
+}
+
 #[tokio::test]
 async fn the_write_ahead_log_stays_small() {
     let bench = Bench::new();

@@ -2,26 +2,39 @@
 //!
 //! What policy reads must be what the upstream reads, so nothing here is guessed, repaired or picked by position.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
+mod members;
 mod strict;
 
+pub(crate) use self::members::{Members, items, string};
+use self::strict::Outline;
+
 #[derive(Debug)]
-pub struct Message {
-    pub shape: Shape,
+pub struct Message<'a> {
+    pub shape: Shape<'a>,
     /// Where in the body this message stands: the whole of it, unless it came in a batch.
     pub place: Range<usize>,
 }
 
 /// What a JSON-RPC message is.
 #[derive(Debug)]
-pub enum Shape {
-    Request { id: Id, method: String, params: Option<Box<RawValue>> },
-    Notification { method: String, params: Option<Box<RawValue>> },
-    Response { id: Id, result: Box<RawValue> },
+pub enum Shape<'a> {
+    Request { id: Id, method: String, params: Option<Content<'a>> },
+    Notification { method: String, params: Option<Content<'a>> },
+    Response { id: Id, result: Content<'a> },
     Error { id: Option<Id>, code: i64, message: String },
+}
+
+/// The params of a call, or the result of an answer.
+#[derive(Debug)]
+pub struct Content<'a> {
+    /// As it stands in the body.
+    pub text: &'a str,
+    /// Empty where it is no object.
+    pub(crate) members: Members<'a>,
 }
 
 /// `"1"` and `1` are different ids.
@@ -48,22 +61,21 @@ pub const BATCH_MESSAGES_MAX: usize = 1000;
 /// Longest id, in bytes.
 pub const ID_BYTES_MAX: usize = 1024;
 
-/// The members of an object, each with its exact text.
-pub(crate) type Members<'a> = BTreeMap<String, &'a RawValue>;
-
 /// One message, or several where the protocol's revision has batches (see [`is_batch`]). Refuses duplicate keys, byte
 /// order marks, UTF-16, NUL, invalid UTF-8, nesting deeper than [`DEPTH_MAX`], trailing bytes, and anything that is not
 /// JSON-RPC 2.0.
-pub fn parse(body: &[u8]) -> Result<Vec<Message>, Malformed> {
-    let text = strict::check(body)?;
-    if !is_batch(body) {
-        return Ok(vec![Message { shape: shape(text)?, place: 0..body.len() }]);
+pub fn parse(body: &[u8]) -> Result<Vec<Message<'_>>, Malformed> {
+    let outlines = strict::check(body)?;
+    if outlines.is_empty() {
+        return Err(batch_size());
     }
-    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(not_a_message)?;
-    if items.is_empty() || items.len() > BATCH_MESSAGES_MAX {
-        return refuse(format!("a batch holds 1 to {BATCH_MESSAGES_MAX} messages: split it"));
+    let is_batch = is_batch(body);
+    let mut messages = Vec::with_capacity(outlines.len());
+    for outline in outlines {
+        let place = if is_batch { place(body, outline.text) } else { 0..body.len() };
+        messages.push(Message { shape: shape(outline)?, place });
     }
-    items.into_iter().map(|item| Ok(Message { shape: shape(item.get())?, place: place(text, item.get()) })).collect()
+    Ok(messages)
 }
 
 /// Is the body an array? Only revision 2025-03-26 has them; the caller knows the revision and decides.
@@ -82,49 +94,41 @@ pub fn error(id: Option<&Id>, code: i64, message: &str, data: Value) -> Vec<u8> 
     json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string().into_bytes()
 }
 
-/// The members of an object; `None` when `raw` is something else.
-pub(crate) fn members(raw: &RawValue) -> Option<Members<'_>> {
-    serde_json::from_str(raw.get()).ok()
-}
-
-pub(crate) fn string(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
-}
-
 /// The form of a key by which readers that ignore case know it. They also take `ſ` for `s` and the Kelvin sign for `k`.
 pub(crate) fn folded(key: &str) -> String {
     key.to_uppercase().to_lowercase()
 }
 
-fn place(body: &str, part: &str) -> Range<usize> {
+fn place(body: &[u8], part: &str) -> Range<usize> {
     let start = part.as_ptr().addr() - body.as_ptr().addr();
     start..start + part.len()
 }
 
-fn shape(message: &str) -> Result<Shape, Malformed> {
-    let members: Members<'_> = serde_json::from_str(message).map_err(not_a_message)?;
-    if members.get("jsonrpc").and_then(|version| string(version)).as_deref() != Some("2.0") {
+fn shape(outline: Outline<'_>) -> Result<Shape<'_>, Malformed> {
+    let Outline { text, members, params, result } = outline;
+    if !text.starts_with('{') {
+        return refuse("a JSON-RPC message is an object: send one");
+    }
+    if members.get("jsonrpc").and_then(string).as_deref() != Some("2.0") {
         return refuse("the message does not say \"jsonrpc\": \"2.0\"");
     }
     match (members.get("method"), members.get("result"), members.get("error")) {
-        (Some(method), None, None) => call(&members, method),
-        (None, Some(result), None) => {
-            let id = members.get("id").map(|id| read_id(id)).transpose()?;
-            let id =
-                id.ok_or_else(|| Malformed::Message("the response has no id: answer with that of the request".into()))?;
-            Ok(Shape::Response { id, result: (*result).to_owned() })
-        }
+        (Some(method), None, None) => call(&members, method, params),
+        (None, Some(text), None) => match members.get("id") {
+            Some(id) => Ok(Shape::Response { id: read_id(id)?, result: Content { text, members: result } }),
+            None => refuse("the response has no id: answer with that of the request"),
+        },
         (None, None, Some(error)) => failure(&members, error),
         _ => refuse("the message must have exactly one of method, result and error"),
     }
 }
 
-fn call(members: &Members<'_>, method: &RawValue) -> Result<Shape, Malformed> {
+fn call<'a>(members: &Members<'a>, method: &str, params: Members<'a>) -> Result<Shape<'a>, Malformed> {
     let method = string(method)
         .filter(|method| !method.is_empty())
         .ok_or_else(|| Malformed::Message("the method must be a string that is not empty".into()))?;
-    let params = members.get("params").map(|params| (*params).to_owned());
-    if params.as_ref().is_some_and(|params| !params.get().starts_with(['{', '['])) {
+    let params = members.get("params").map(|text| Content { text, members: params });
+    if params.as_ref().is_some_and(|params| !params.text.starts_with(['{', '['])) {
         return refuse("params must be an object or an array");
     }
     match members.get("id") {
@@ -134,30 +138,30 @@ fn call(members: &Members<'_>, method: &RawValue) -> Result<Shape, Malformed> {
 }
 
 /// Only an error may come without an id: that of a request which could not be read.
-fn failure(members: &Members<'_>, error: &RawValue) -> Result<Shape, Malformed> {
-    let id = members.get("id").filter(|id| id.get() != "null").map(|id| read_id(id)).transpose()?;
-    let error = self::members(error).unwrap_or_default();
-    let code = error.get("code").and_then(|code| serde_json::from_str(code.get()).ok());
-    let message = error.get("message").and_then(|message| string(message));
+fn failure<'a>(members: &Members<'a>, error: &'a str) -> Result<Shape<'a>, Malformed> {
+    let id = members.get("id").filter(|id| *id != "null").map(read_id).transpose()?;
+    let error = Members::of(error).unwrap_or_default();
+    let code = error.get("code").and_then(|code| code.parse().ok());
+    let message = error.get("message").and_then(string);
     match (code, message) {
         (Some(code), Some(message)) => Ok(Shape::Error { id, code, message }),
         _ => refuse("the error must have an integer code and a message"),
     }
 }
 
-fn read_id(raw: &RawValue) -> Result<Id, Malformed> {
-    if raw.get().len() > ID_BYTES_MAX {
+fn read_id(text: &str) -> Result<Id, Malformed> {
+    if text.len() > ID_BYTES_MAX {
         return refuse(format!("the id is longer than {ID_BYTES_MAX} bytes"));
     }
-    match serde_json::from_str(raw.get()) {
+    match serde_json::from_str(text) {
         Ok(Value::String(text)) => Ok(Id::Text(text)),
         Ok(Value::Number(number)) if number.is_i64() => Ok(Id::Number(number.as_i64().expect("checked: is_i64"))),
         _ => refuse("the id must be a string or an integer of 64 bits"),
     }
 }
 
-fn not_a_message(_: serde_json::Error) -> Malformed {
-    Malformed::Message("a JSON-RPC message is an object: send one".into())
+fn batch_size() -> Malformed {
+    Malformed::Message(format!("a batch holds 1 to {BATCH_MESSAGES_MAX} messages: split it"))
 }
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, Malformed> {

@@ -5,10 +5,10 @@
 
 use http::HeaderMap;
 use schemas::{Call, ConversationId, call::Arguments};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::jsonrpc::{self, Malformed, Members, Message, Shape, members, string};
+use crate::jsonrpc::{self, Content, Malformed, Members, Message, Shape, string};
 
 mod answer;
 pub mod headers;
@@ -73,7 +73,7 @@ pub struct Described {
 }
 
 /// Describes a client's message. Policy reads the body; a header that says otherwise is refused.
-pub fn describe(connection: &str, headers: &HeaderMap, message: &Message) -> Result<Described, Malformed> {
+pub fn describe(connection: &str, headers: &HeaderMap, message: &Message<'_>) -> Result<Described, Malformed> {
     let params = Params::of(message)?;
     let revision = revision(headers, &params)?;
     let call = Call {
@@ -81,8 +81,8 @@ pub fn describe(connection: &str, headers: &HeaderMap, message: &Message) -> Res
         protocol: format!("mcp/{revision}"),
         method: params.method.to_owned(),
         target: params.target()?.unwrap_or_default(),
-        arguments: params.arguments().map(|raw| Arguments::new(raw.as_bytes())).unwrap_or_default(),
-        arguments_digest: params.arguments().map(|raw| digest(raw.as_bytes())),
+        arguments: params.arguments().map(|text| Arguments::new(text.as_bytes())).unwrap_or_default(),
+        arguments_digest: params.arguments().map(|text| digest(text.as_bytes())),
         ..Call::default()
     };
     headers::agree(headers, &call)?;
@@ -116,8 +116,8 @@ fn revision(headers: &HeaderMap, params: &Params<'_>) -> Result<String, Malforme
     {
         return Err(Malformed::Headers(format!("the header {} does not equal the body", headers::PROTOCOL_VERSION)));
     }
-    let asked = params.members.get("protocolVersion").filter(|_| params.method == "initialize");
-    let revision = meta.or_else(|| asked.and_then(|asked| string(asked))).or_else(|| header.map(str::to_owned));
+    let asked = params.member("protocolVersion").filter(|_| params.method == "initialize");
+    let revision = meta.or_else(|| asked.and_then(string)).or_else(|| header.map(str::to_owned));
     plain_revision(revision.unwrap_or_else(|| REVISION_DEFAULT.to_owned()))
 }
 
@@ -139,41 +139,43 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// The params of a message (an answer's result in their place), each member with its exact text.
+/// The params of a message, or an answer's result in their place.
 struct Params<'a> {
     method: &'a str,
-    raw: Option<&'a RawValue>,
-    members: Members<'a>,
+    content: Option<&'a Content<'a>>,
     meta: Members<'a>,
 }
 
 impl<'a> Params<'a> {
-    fn of(message: &'a Message) -> Result<Params<'a>, Malformed> {
-        let (method, raw) = match &message.shape {
+    fn of(message: &'a Message<'_>) -> Result<Params<'a>, Malformed> {
+        let (method, content) = match &message.shape {
             Shape::Request { method, params, .. } | Shape::Notification { method, params } => {
-                (method.as_str(), params.as_deref())
+                (method.as_str(), params.as_ref())
             }
-            Shape::Response { result, .. } => ("", Some(&**result)),
+            Shape::Response { result, .. } => ("", Some(result)),
             Shape::Error { .. } => ("", None),
         };
-        let members = raw.and_then(members).unwrap_or_default();
-        if !method.is_empty() {
-            refuse_respelled(&members)?;
+        if let Some(params) = content.filter(|_| !method.is_empty()) {
+            refuse_respelled(&params.members)?;
         }
-        let meta = members.get("_meta").and_then(|meta| jsonrpc::members(meta)).unwrap_or_default();
-        Ok(Params { method, raw, members, meta })
+        let meta = content.and_then(|content| Members::of(content.members.get("_meta")?));
+        Ok(Params { method, content, meta: meta.unwrap_or_default() })
     }
 
-    fn meta(&self, key: &str) -> Option<&'a RawValue> {
-        self.meta.get(key).copied()
+    fn member(&self, key: &str) -> Option<&'a str> {
+        self.content?.members.get(key)
+    }
+
+    fn meta(&self, key: &str) -> Option<&'a str> {
+        self.meta.get(key)
     }
 
     /// What the method acts on, if it acts on one thing.
     fn target(&self) -> Result<Option<String>, Malformed> {
         match self.method {
-            "tools/call" | "prompts/get" => text_member(&self.members, "name"),
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => text_member(&self.members, "uri"),
-            "tasks/get" | "tasks/result" | "tasks/update" | "tasks/cancel" => text_member(&self.members, "taskId"),
+            "tools/call" | "prompts/get" => text(self.member("name"), "name"),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => text(self.member("uri"), "uri"),
+            "tasks/get" | "tasks/result" | "tasks/update" | "tasks/cancel" => text(self.member("taskId"), "taskId"),
             "completion/complete" => self.reference(),
             _ => Ok(None),
         }
@@ -181,32 +183,32 @@ impl<'a> Params<'a> {
 
     /// What a completion is asked for: a prompt by its name, or a resource by its URI template.
     fn reference(&self) -> Result<Option<String>, Malformed> {
-        let reference = self.members.get("ref").and_then(|reference| members(reference)).unwrap_or_default();
-        match text_member(&reference, "uri")? {
+        let reference = self.member("ref").and_then(Members::of).unwrap_or_default();
+        match text(reference.get("uri"), "uri")? {
             Some(uri) => Ok(Some(uri)),
-            None => text_member(&reference, "name"),
+            None => text(reference.get("name"), "name"),
         }
     }
 
     /// The exact text of the arguments. A tool called without any is called with `{}`, whatever `_meta` says beside it.
     fn arguments(&self) -> Option<&'a str> {
-        match (self.members.get("arguments"), self.method) {
-            (Some(arguments), _) => Some(arguments.get()),
+        match (self.member("arguments"), self.method) {
+            (Some(arguments), _) => Some(arguments),
             (None, "tools/call" | "prompts/get") => Some("{}"),
-            (None, _) => self.raw.map(RawValue::get),
+            (None, _) => self.content.map(|content| content.text),
         }
     }
 
     fn progress_token(&self) -> Option<Value> {
-        let token: Value = serde_json::from_str(self.meta("progressToken")?.get()).ok()?;
+        let token: Value = serde_json::from_str(self.meta("progressToken")?).ok()?;
         (token.is_string() || token.is_number()).then_some(token)
     }
 
     fn client(&self) -> Option<String> {
-        let initialize = self.members.get("clientInfo").copied().filter(|_| self.method == "initialize");
-        let client = members(self.meta(META_CLIENT).or(initialize)?)?;
-        let name = client.get("name").and_then(|name| string(name))?;
-        let client = match client.get("version").and_then(|version| string(version)) {
+        let initialize = self.member("clientInfo").filter(|_| self.method == "initialize");
+        let client = Members::of(self.meta(META_CLIENT).or(initialize)?)?;
+        let name = client.get("name").and_then(string)?;
+        let client = match client.get("version").and_then(string) {
             Some(version) => format!("{name}/{version}"),
             None => name,
         };
@@ -218,16 +220,16 @@ impl<'a> Params<'a> {
 fn refuse_respelled(params: &Members<'_>) -> Result<(), Malformed> {
     for key in params.keys() {
         let folded = jsonrpc::folded(key);
-        if let Some(known) = KNOWN_PARAMS.iter().find(|known| jsonrpc::folded(known) == folded && *known != key) {
+        if let Some(known) = KNOWN_PARAMS.iter().find(|known| known.eq_ignore_ascii_case(&folded) && **known != key) {
             return Err(Malformed::Message(format!("params has a key that is spelled like \"{known}\": spell it so")));
         }
     }
     Ok(())
 }
 
-fn text_member(members: &Members<'_>, key: &str) -> Result<Option<String>, Malformed> {
-    let Some(raw) = members.get(key) else { return Ok(None) };
-    string(raw).map(Some).ok_or_else(|| Malformed::Message(format!("\"{key}\" must be a string")))
+fn text(member: Option<&str>, key: &str) -> Result<Option<String>, Malformed> {
+    let Some(member) = member else { return Ok(None) };
+    string(member).map(Some).ok_or_else(|| Malformed::Message(format!("\"{key}\" must be a string")))
 }
 
 /// At most `bytes_max` bytes of `text`, cut between characters.

@@ -6,14 +6,16 @@ mod manifest;
 
 use std::{borrow::Cow, ops::Range};
 
+use json::{Fault, Token};
+
 use self::manifest::Manifest;
 use crate::{
     Withheld,
     action::{Action, Replacement},
+    depth::{self, DEPTH_MAX},
     edit::{self, Edit},
     escape::{self, Plain},
     field::Reached,
-    json::{DEPTH_MAX, Fault, Token, Tokens},
     key::Keyed,
     keyed,
     mask::{self, Marks, Mask},
@@ -122,7 +124,7 @@ impl<'a, 'm> Walk<'a, 'm> {
 
     /// The document's edits; none when the text is no JSON.
     pub(crate) fn edits(mut self) -> Result<Option<Vec<Edit>>, Withheld> {
-        let mut tokens = Tokens::new(self.text);
+        let mut tokens = depth::tokens(self.text);
         loop {
             match tokens.next() {
                 Ok(Some(token)) => self.token(token, tokens.at())?,
@@ -300,7 +302,7 @@ impl<'a, 'm> Walk<'a, 'm> {
             return Ok(known);
         }
         self.mask.spend(self.text.len())?;
-        let (mut tokens, mut first) = (Tokens::new(self.text), 0);
+        let (mut tokens, mut first) = (depth::tokens(self.text), 0);
         while let Ok(Some(token)) = tokens.next() {
             if let Token::Key(range) = token {
                 let plain = escape::decode(self.text.get(range).unwrap_or_default());

@@ -21,12 +21,12 @@ use crate::{
 
 mod action;
 mod bytes;
+mod depth;
 mod detector;
 mod document;
 mod edit;
 mod escape;
 mod field;
-mod json;
 mod key;
 mod keyed;
 mod keyring;

@@ -11,11 +11,11 @@ use schemas::record::Redaction;
 use crate::{
     Redacted, Withheld,
     action::{Action, Replacement, TOKENIZED_TOTAL_BYTES_MAX},
+    depth::{self, DEPTH_MAX},
     detector::manifest,
     document::Walk,
     edit::{self, Edit},
     field::{Reached, Scene},
-    json::{self, DEPTH_MAX},
     rules::{RuleId, Rules},
     scan::{self, Found, Hit, Trail},
     token,
@@ -170,7 +170,7 @@ impl<'m> Mask<'m> {
             && !(marks.has_long_base64 && self.rules.may_hold_blob(text))
         {
             return match looks_like_json(text) {
-                true if json::is_too_deep(text, &views.first.bytes) => Err(Withheld::TooDeep(DEPTH_MAX)),
+                true if depth::is_too_deep(text, &views.first.bytes) => Err(Withheld::TooDeep(DEPTH_MAX)),
                 true => Ok(Looked { edits: Vec::new(), marks, views, json: true }),
                 false => self.in_text(text, marks, views),
             };

@@ -133,13 +133,18 @@ impl World {
     pub(crate) fn sealed(&self, mut frame: Frame) -> Message {
         let seq = self.next_seq.fetch_add(1, Ordering::Relaxed);
         frame.stamp = Stamp { emitter_id: "ingress-1".to_owned(), epoch: 3, seq };
+        self.sealed_as(&frame, &frame.to_avro())
+    }
+
+    /// Sealed as this frame would be, whatever is inside.
+    pub(crate) fn sealed_as(&self, frame: &Frame, inside: &[u8]) -> Message {
         let bound = associated_data(topic::FRAMES, frame.exchange_id, frame.kind);
         let now_us = self.now_us.load(Ordering::Relaxed);
         Message {
             topic: topic::FRAMES.to_owned(),
             key: Bytes::copy_from_slice(frame.exchange_id.0.as_bytes()),
             headers: vec![(KIND_HEADER.to_owned(), Bytes::from_static(frame.kind.as_str().as_bytes()))],
-            value: self.sealer.seal(&frame.to_avro(), &bound, now_us).expect("it can be sealed").into(),
+            value: self.sealer.seal(inside, &bound, now_us).expect("it can be sealed").into(),
         }
     }
 

@@ -11,16 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     Log,
     catalogue::PartitionId,
     job::{Advance, Commit, Done, Join, Work},
-    seen::Seen,
 };
 use crate::{CommitError, Consumer, Delivery, Error, Message, NOTE_BYTES_MAX, Partition, Position};
 
@@ -36,7 +32,6 @@ const MANY_MESSAGES: u64 = 256;
 #[derive(Debug)]
 pub(super) struct Member {
     log: Arc<Log>,
-    seen: watch::Receiver<Seen>,
     group: String,
     topics: Vec<String>,
     id: i64,
@@ -75,7 +70,6 @@ impl Member {
         }
         let id = join(&log, &group, &topics, None).await?;
         Ok(Member {
-            seen: log.seen.subscribe(),
             log,
             group,
             topics,
@@ -90,7 +84,7 @@ impl Member {
     }
 
     fn is_stale(&self) -> bool {
-        self.generation.is_none_or(|generation| generation < self.seen.borrow().generation(&self.group))
+        self.generation.is_none_or(|generation| generation < self.log.seen.generation(&self.group))
     }
 
     /// Looks who holds what now, and puts down what has changed to be told.
@@ -141,7 +135,7 @@ impl Member {
 
     /// The next partition in turn that has messages to read, from where, and where they end for now.
     fn ready(&self) -> Option<(PartitionId, u64, u64)> {
-        let seen = self.seen.borrow();
+        let seen = &self.log.seen;
         let after = self.held.range(PartitionId(self.last.0 + 1)..);
         let in_turn = after.chain(self.held.range(..=self.last));
         in_turn.map(|(id, held)| (*id, held.next, seen.next(*id))).find(|(_, from, end)| from < end)
@@ -149,7 +143,7 @@ impl Member {
 
     /// Messages that wait to be read.
     fn waiting(&self) -> u64 {
-        let seen = self.seen.borrow();
+        let seen = &self.log.seen;
         self.held.iter().map(|(id, held)| seen.next(*id).saturating_sub(held.next)).sum()
     }
 
@@ -175,13 +169,9 @@ impl Member {
         Ok((!messages.is_empty()).then(|| Delivery::Messages(held.at.clone(), messages)))
     }
 
-    async fn wait(&mut self) {
-        let (held, group, generation) = (&self.held, &self.group, self.generation.unwrap_or_default());
-        let news = |seen: &Seen| {
-            seen.generation(group) > generation || held.iter().any(|(id, held)| held.next < seen.next(*id))
-        };
-        // The log that this member holds also holds the sender.
-        let _ = self.seen.wait_for(news).await;
+    async fn wait(&self) {
+        let offsets = self.held.iter().map(|(id, held)| (*id, held.next));
+        self.log.seen.news(offsets, (&self.group, self.generation.unwrap_or_default())).await;
     }
 
     /// `None`: it is not held.

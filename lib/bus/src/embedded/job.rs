@@ -9,6 +9,9 @@ use crate::{CommitError, Error, Message, Offset};
 /// own.
 pub(super) const PATIENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Up to this many bytes, whoever sends a message to a log that is idle may write it by itself.
+const SMALL_BYTES_MAX: usize = 64 * 1024;
+
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) work: Work,
@@ -82,6 +85,10 @@ impl Job {
 
     pub(super) fn is_urgent(&self) -> bool {
         !matches!(self.work, Work::Commit(_)) || self.bytes > PATIENT_BYTES_MAX
+    }
+
+    pub(super) fn is_small_send(&self) -> bool {
+        matches!(self.work, Work::Send(_)) && self.bytes <= SMALL_BYTES_MAX
     }
 
     pub(super) fn has_messages(&self) -> bool {

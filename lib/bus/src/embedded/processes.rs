@@ -13,7 +13,7 @@ use std::{
 use rusqlite::Connection;
 use tracing::warn;
 
-use super::{group, seen::Seen};
+use super::{group, seen::News};
 
 /// A process whose beat has not changed for this long loses its members.
 const LEASE: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ impl Processes {
     }
 
     /// The number of this process, which has a member from now on. Removes those that have ended.
-    pub(super) fn arrive(&self, connection: &Connection, own: Option<i64>, news: &mut Seen) -> rusqlite::Result<i64> {
+    pub(super) fn arrive(&self, connection: &Connection, own: Option<i64>, news: &mut News) -> rusqlite::Result<i64> {
         if let Some(own) = own
             && group::is_owner(connection, own)?
         {
@@ -73,7 +73,7 @@ pub(super) fn beat(
     connection: &Connection,
     own: i64,
     silent: &[Silent],
-    news: &mut Seen,
+    news: &mut News,
 ) -> rusqlite::Result<Option<i64>> {
     let beaten = connection.execute("UPDATE owners SET beat = beat + 1 WHERE id = ?1", [own])?;
     for (owner, beat) in silent {

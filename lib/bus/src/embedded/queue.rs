@@ -26,6 +26,9 @@ const COMPANY_PATIENCE: Duration = Duration::from_millis(10);
 const BATCH_JOBS_MAX: usize = 4096;
 /// Bytes of messages in one transaction at most; a single job may be larger.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// So little may wait that a sender writes it with its own: in jobs, and in bytes of messages with its own.
+const LITTLE_JOBS_MAX: usize = 64;
+const LITTLE_BYTES_MAX: usize = 256 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -43,6 +46,7 @@ struct Waiting {
 }
 
 impl Queue {
+    /// For the thread of the log to write, which is woken.
     pub(super) fn push(&self, job: Job) -> Result<(), Error> {
         let mut waiting = self.waiting();
         if waiting.closed {
@@ -51,26 +55,37 @@ impl Queue {
         if job.has_messages() && !waiting.has_room(&job) {
             return Err(Error::new("too many messages wait for the disk: send less, or use a faster disk"));
         }
-        waiting.bytes += job.byte_count();
-        waiting.urgent += usize::from(job.is_urgent());
-        waiting.jobs.push_back(job);
+        waiting.put(job);
         // Whoever is woken wants the lock at once.
         drop(waiting);
         self.arrived.notify_one();
         Ok(())
     }
 
-    /// Everything that waits, up to the limits of a batch. Empty when nothing came for `patience`; `None` when the
-    /// queue is closed and done.
-    pub(super) fn take(&self, patience: Duration) -> Option<Vec<Job>> {
+    /// For the caller to write: a batch of all that waits, with this job at its end. Gives it back where that is much.
+    pub(super) fn take_with(&self, job: Job) -> Result<Vec<Job>, Job> {
+        let mut waiting = self.waiting();
+        let is_little = waiting.jobs.len() < LITTLE_JOBS_MAX && waiting.bytes + job.byte_count() <= LITTLE_BYTES_MAX;
+        if waiting.closed || !is_little {
+            return Err(job);
+        }
+        waiting.put(job);
+        Ok(waiting.batch())
+    }
+
+    /// Until there is a batch to take, or nothing came for `patience`. False when the queue is closed and done.
+    pub(super) fn wait(&self, patience: Duration) -> bool {
         let mut waiting = self.wait_while(self.waiting(), patience, |waiting| waiting.jobs.is_empty());
         if !waiting.jobs.is_empty() {
-            waiting = self.wait_while(waiting, COMPANY_PATIENCE, |waiting| waiting.urgent == 0);
+            let alone = |waiting: &Waiting| !waiting.jobs.is_empty() && waiting.urgent == 0;
+            waiting = self.wait_while(waiting, COMPANY_PATIENCE, alone);
         }
-        if waiting.jobs.is_empty() && waiting.closed {
-            return None;
-        }
-        Some(waiting.batch())
+        !(waiting.jobs.is_empty() && waiting.closed)
+    }
+
+    /// Everything that waits, up to the limits of a batch.
+    pub(super) fn take(&self) -> Vec<Job> {
+        self.waiting().batch()
     }
 
     fn wait_while<'a>(
@@ -106,6 +121,12 @@ impl Queue {
 }
 
 impl Waiting {
+    fn put(&mut self, job: Job) {
+        self.bytes += job.byte_count();
+        self.urgent += usize::from(job.is_urgent());
+        self.jobs.push_back(job);
+    }
+
     fn has_room(&self, job: &Job) -> bool {
         let bytes = self.bytes + job.byte_count();
         self.jobs.len() < WAITING_JOBS_MAX && (self.jobs.is_empty() || bytes <= WAITING_BYTES_MAX)
@@ -153,7 +174,8 @@ mod tests {
         jobs.into_iter().for_each(|work| queue.push(Job::new(work).0).expect("there is room"));
         assert_eq!(queue.waiting().urgent == 0, waits);
         let began = Instant::now();
-        assert_eq!(queue.take(Duration::ZERO).expect("it is open").len(), count, "all go together");
+        assert!(queue.wait(Duration::ZERO), "it is open");
+        assert_eq!(queue.take().len(), count, "all go together");
         assert!(!waits || began.elapsed() >= COMPANY_PATIENCE);
         let left = queue.waiting();
         assert_eq!((left.jobs.len(), left.urgent, left.bytes), (0, 0, 0));
@@ -169,11 +191,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_takes_the_little_that_waits_and_leaves_much_to_the_thread() {
+        let queue = Queue::default();
+        let send = |bytes| Job::new(Work::Send(message(bytes))).0;
+        queue.push(Job::new(commit(1)).0).expect("there is room");
+        assert_eq!(queue.take_with(send(1)).map(|jobs| jobs.len()).ok(), Some(2), "the commit shares its fsync");
+        queue.push(send(LITTLE_BYTES_MAX)).expect("there is room");
+        assert!(queue.take_with(send(1)).is_err());
+        assert_eq!(queue.take().len(), 1);
+        queue.close();
+        assert!(queue.take_with(send(1)).is_err());
+    }
+
+    #[test]
     fn a_queue_that_closes_lets_commits_go() {
         let queue = Queue::default();
         queue.push(Job::new(commit(0)).0).expect("there is room");
         queue.close();
-        assert_eq!(queue.take(Duration::from_secs(3600)).map(|jobs| jobs.len()), Some(1));
-        assert!(queue.take(Duration::from_secs(3600)).is_none());
+        assert!(queue.wait(Duration::from_secs(3600)));
+        assert_eq!(queue.take().len(), 1);
+        assert!(!queue.wait(Duration::from_secs(3600)));
     }
 }

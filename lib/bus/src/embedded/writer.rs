@@ -1,4 +1,5 @@
-//! The only one in this process that writes to the log: a thread with a connection of its own.
+//! The only one in this process that writes to the log, with a connection of its own: on the thread of the log, or on that
+//! of a sender who finds it idle.
 //!
 //! Group commit: everything that waits is one transaction and one fsync, and is answered only then. If anything of it
 //! fails in the file, all of it fails: nobody is told of a success that is not on disk.
@@ -8,12 +9,12 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, LockResult, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::watch;
+use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::{
@@ -27,7 +28,7 @@ use super::{
     queue::Queue,
     recent::Recent,
     retention::{self, Step},
-    seen::Seen,
+    seen::{News, Seen},
 };
 use crate::{CommitError, Error, Message, Stored};
 
@@ -35,6 +36,8 @@ use crate::{CommitError, Error, Message, Stored};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often a process with members shows that it lives, and how often retention is looked after.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// Sends that follow one another sooner than this are of a burst.
+const BURST_LASTS: Duration = Duration::from_micros(100);
 /// How often it is said that retention waits for a group.
 const WARN_EVERY: Duration = Duration::from_secs(3600);
 /// Bytes written after which the write-ahead log is copied into the file.
@@ -50,7 +53,7 @@ pub(super) struct Writer {
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) clock_us: ClockUs,
     pub(super) queue: Arc<Queue>,
-    pub(super) seen: Arc<watch::Sender<Seen>>,
+    pub(super) seen: Arc<Seen>,
     pub(super) recent: Arc<Recent>,
     pub(super) processes: Processes,
     pub(super) upkeep: Upkeep,
@@ -61,6 +64,7 @@ pub(super) struct Writer {
 pub(super) struct Upkeep {
     looked: Instant,
     beaten: Instant,
+    wrote: Instant,
     warned: Option<Instant>,
     /// What SQLite says of changes by others; only ever compared.
     version: i64,
@@ -68,14 +72,16 @@ pub(super) struct Upkeep {
     unchecked_bytes: u64,
     /// Retention has more to delete.
     overdue: bool,
+    /// The last batch was of several who could not wait.
+    crowded: bool,
     /// Members that have left, which could not be written. Their process lives, so no lease of theirs would ever end.
     leaving: Vec<i64>,
 }
 
 /// What a transaction has changed, to be told when it is durable.
 #[derive(Debug, Default)]
-struct News {
-    seen: Seen,
+struct Changes {
+    news: News,
     written: Vec<(PartitionId, Stored)>,
 }
 
@@ -94,26 +100,39 @@ impl Default for Upkeep {
         Upkeep {
             looked: now,
             beaten: now,
+            wrote: now,
             warned: None,
             version: 0,
             unchecked_bytes: 0,
             overdue: false,
+            crowded: false,
             leaving: Vec::new(),
         }
     }
 }
 
 impl Writer {
-    /// Until the queue is closed and done.
-    pub(super) fn run(mut self) {
-        let _abandons = Abandons(self.queue.clone());
-        while let Some(jobs) = self.queue.take(LOOK_EVERY) {
+    /// The thread of the log: until the queue is closed and done, or a writer has panicked.
+    pub(super) fn run(writer: &Mutex<Writer>, queue: &Arc<Queue>, runtime: Option<&Handle>) {
+        let _abandons = Abandons(queue.clone());
+        while queue.wait(LOOK_EVERY) {
+            let Ok(mut writer) = lock(writer, runtime) else { return };
+            let jobs = queue.take();
             if !jobs.is_empty() {
-                self.write(jobs);
+                writer.write(jobs);
             }
-            self.keep_up();
+            writer.keep_up();
         }
-        self.leave();
+        if let Ok(writer) = writer.lock() {
+            writer.leave();
+        }
+    }
+
+    /// May a sender write by itself? Not where several write at a time, who would wait for it, nor where one sends a burst,
+    /// which is to be one transaction; and what else is due is for the thread.
+    pub(super) fn is_free(&self) -> bool {
+        let Upkeep { crowded, overdue, wrote, looked, .. } = &self.upkeep;
+        !crowded && !overdue && wrote.elapsed() >= BURST_LASTS && looked.elapsed() < LOOK_EVERY
     }
 
     fn keep_up(&mut self) {
@@ -139,24 +158,40 @@ impl Writer {
     }
 }
 
+/// A sender who writes has a thread of the runtime. It is not the only one; but if it was the one that waits for sockets and
+/// timers, and the disk hangs, then another must wait for them, and is awake for that.
+fn lock<'w>(writer: &'w Mutex<Writer>, runtime: Option<&Handle>) -> LockResult<MutexGuard<'w, Writer>> {
+    match writer.try_lock() {
+        Ok(writer) => Ok(writer),
+        Err(_) => {
+            if let Some(runtime) = runtime {
+                runtime.spawn(async {});
+            }
+            writer.lock()
+        }
+    }
+}
+
 /// The batch.
 impl Writer {
-    fn write(&mut self, jobs: Vec<Job>) {
+    pub(super) fn write(&mut self, jobs: Vec<Job>) {
+        self.upkeep.crowded = jobs.iter().filter(|job| job.is_urgent()).count() > 1;
         let bytes = jobs.iter().map(|job| job.byte_count() as u64).sum::<u64>();
-        match self.transact(|connection, news| self.apply_all(connection, news, &jobs)) {
-            Ok(((answers, own, stepped), is_news)) => {
+        match self.transact(|connection, changes| self.apply_all(connection, changes, &jobs)) {
+            Ok(((answers, own, stepped), news)) => {
                 // Calls wait for their answers, so these go before those who only read are woken.
                 self.answer(jobs, answers);
-                self.wake(is_news);
+                self.seen.wake(&news);
                 self.upkeep.unchecked_bytes += TRANSACTION_BYTES + bytes;
                 self.processes.own = own;
                 self.stepped(stepped);
             }
             Err(source) => self.refuse(jobs, source),
         }
+        self.upkeep.wrote = Instant::now();
     }
 
-    fn apply_all(&self, connection: &Connection, news: &mut News, jobs: &[Job]) -> rusqlite::Result<Applied> {
+    fn apply_all(&self, connection: &Connection, changes: &mut Changes, jobs: &[Job]) -> rusqlite::Result<Applied> {
         let now_us = (self.clock_us)();
         let mut ends = Ends::new(connection, &self.catalogue, now_us);
         let mut own = self.processes.own;
@@ -166,14 +201,14 @@ impl Writer {
                 Work::Send(message) => send(&mut ends, message)?,
                 Work::Commit(commit) => self::commit(connection, &mut ends, commit)?,
                 Work::Join(join) => {
-                    let owner = self.processes.arrive(connection, own, &mut news.seen)?;
+                    let owner = self.processes.arrive(connection, own, &mut changes.news)?;
                     own = Some(owner);
                     let (member, changed) = group::join(connection, owner, join)?;
-                    news.seen.changed([changed]);
+                    changes.news.changed([changed]);
                     Ok(Done::Member(member))
                 }
                 Work::Leave { member } => {
-                    news.seen.changed(group::leave(connection, *member)?);
+                    changes.news.changed(group::leave(connection, *member)?);
                     Ok(Done::All)
                 }
                 Work::Forget { group } => forget(connection, group)?,
@@ -181,34 +216,25 @@ impl Writer {
                 Work::Limit { pages } => limit(connection, *pages)?,
             });
         }
-        news.written = ends.finish()?;
-        news.seen.wrote(news.written.iter().map(|(id, message)| (*id, message.offset + 1)));
+        changes.written = ends.finish()?;
+        changes.news.wrote(changes.written.iter().map(|(id, message)| (*id, message.offset + 1)));
         // While there is much to delete, every batch deletes a little, so that it needs no fsync of its own.
         let stepped = if self.upkeep.overdue { Some(retention::step(connection, now_us)?) } else { None };
         Ok((answers, own, stepped))
     }
 
-    /// All that `work` does, or nothing; when it returns, it is on disk and can be seen. Whether it is news to those who
-    /// watch the log, who are not woken yet.
+    /// All that `work` does, or nothing; when it returns, it is on disk and can be seen. Those who wait for the news are
+    /// not woken yet.
     fn transact<T>(
         &self,
-        work: impl FnOnce(&Connection, &mut News) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<(T, bool)> {
+        work: impl FnOnce(&Connection, &mut Changes) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<(T, News)> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let mut news = News::default();
-        let done = work(&transaction, &mut news)?;
+        let mut changes = Changes::default();
+        let done = work(&transaction, &mut changes)?;
         transaction.commit()?;
-        self.recent.put(news.written);
-        let mut is_news = false;
-        self.seen.send_if_modified(|seen| {
-            is_news = seen.advance(&news.seen);
-            false
-        });
-        Ok((done, is_news))
-    }
-
-    fn wake(&self, is_news: bool) {
-        self.seen.send_if_modified(|_| is_news);
+        self.recent.put(changes.written);
+        Ok((done, self.seen.advance(changes.news)))
     }
 
     /// The same between batches, where nobody waits for an answer.
@@ -216,8 +242,8 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection, &mut News) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let (done, is_news) = self.transact(work)?;
-        self.wake(is_news);
+        let (done, news) = self.transact(|connection, changes| work(connection, &mut changes.news))?;
+        self.seen.wake(&news);
         Ok(done)
     }
 
@@ -290,8 +316,7 @@ impl Writer {
     fn look_around(&mut self) {
         let looked = self.version().and_then(|version| {
             if version != self.upkeep.version {
-                let news = Seen::load(&self.connection)?;
-                self.seen.send_if_modified(|seen| seen.advance(&news));
+                self.seen.wake(&self.seen.advance(News::load(&self.connection)?));
             }
             Ok(version)
         });
@@ -308,7 +333,7 @@ impl Writer {
     fn beat(&mut self) {
         let beaten = self.processes.silent(&self.connection).and_then(|silent| match (self.processes.own, silent) {
             (Some(own), Some(silent)) => {
-                self.transact_alone(|connection, news| processes::beat(connection, own, &silent, &mut news.seen))
+                self.transact_alone(|connection, news| processes::beat(connection, own, &silent, news))
             }
             (own, _) => Ok(own),
         });
@@ -363,7 +388,7 @@ impl Writer {
     fn leave(&self) {
         let Some(own) = self.processes.own else { return };
         let left = self.transact_alone(|connection, news| {
-            news.seen.changed(group::expel(connection, own)?);
+            news.changed(group::expel(connection, own)?);
             Ok(())
         });
         if let Err(error) = left {

@@ -1,26 +1,45 @@
 //! The one pass over a body that finds what two readers could read differently: keys that come twice, however they are
-//! spelled, nesting too deep for some, text in no one encoding.
+//! spelled, nesting too deep for some, numbers beyond some, text in no one encoding. On its way it notes where the
+//! protocol's own members stand, so that nobody has to look for them again.
 //!
-//! It refuses to build anything.
+//! It refuses to build a tree.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use json::{Fault, Token, Tokens};
 
-use super::{DEPTH_MAX, Malformed};
+use super::{
+    BATCH_MESSAGES_MAX, DEPTH_MAX, Malformed, batch_size, is_batch,
+    members::{Members, string, unescaped},
+};
 
 /// Keys by which a JSON library of ours passes values of its own; from outside they would be read as such.
 const RESERVED_KEYS: &str = "$serde_json::private::";
+/// So many keys of an object are compared one by one.
+const KEYS_FEW: usize = 16;
+const HALF_CHARACTER: &str = "a string has an escape that is no character; send text";
+/// The longest number without an exponent that is surely within the range of 64-bit floats, in bytes.
+const PLAIN_NUMBER_BYTES_MAX: usize = 300;
 
-/// The body as text, if every reader must read it the same way.
-pub(super) fn check(body: &[u8]) -> Result<&str, Malformed> {
+/// A message as it stands in the body.
+#[derive(Debug, Default)]
+pub(super) struct Outline<'a> {
+    pub(super) text: &'a str,
+    pub(super) members: Members<'a>,
+    pub(super) params: Members<'a>,
+    pub(super) result: Members<'a>,
+}
+
+/// The messages of a body, if every reader must read it the same way: one, or those of a batch.
+pub(super) fn check(body: &[u8]) -> Result<Vec<Outline<'_>>, Malformed> {
     let text = text(body)?;
-    let mut json = serde_json::Deserializer::from_str(text);
-    Checked { place: Place::Root, depth: 0 }
-        .deserialize(&mut json)
-        .and_then(|()| json.end())
-        .map_err(|error| Malformed::Message(format!("the body is not acceptable JSON: {error}")))?;
-    Ok(text)
+    let mut walk = Walk { text, tokens: Tokens::new(text, DEPTH_MAX), keys: Vec::new(), outlines: Vec::new() };
+    let first = walk.token()?;
+    walk.value(&first, if is_batch(body) { Place::Batch } else { Place::Message })?;
+    match walk.tokens.next() {
+        Ok(_) => Ok(walk.outlines),
+        Err(fault) => Err(walk.refusal(fault)),
+    }
 }
 
 fn text(body: &[u8]) -> Result<&str, Malformed> {
@@ -37,153 +56,163 @@ fn text(body: &[u8]) -> Result<&str, Malformed> {
     }
 }
 
-/// So many keys of an object are compared one by one.
-const KEYS_FEW: usize = 16;
-
-/// Where in a message a value stands.
-#[derive(Clone, Copy)]
+/// Where in a body a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    Root,
     Batch,
+    Message,
     Params,
+    Result,
     Inside,
 }
 
-/// Walks one value and keeps nothing of it.
-struct Checked {
-    place: Place,
-    depth: usize,
-}
-
-impl Checked {
-    fn inside<E: Error>(&self, place: Place) -> Result<Checked, E> {
-        if self.depth == DEPTH_MAX {
-            return Err(E::custom(format!("it is nested deeper than {DEPTH_MAX} levels; flatten it")));
-        }
-        Ok(Checked { place, depth: self.depth + 1 })
-    }
-
-    /// Some JSON readers take `Method` for `method`, so the protocol's own objects must not say both.
-    fn same_key<'k>(&self, key: Cow<'k, str>) -> Cow<'k, str> {
-        match self.place {
-            Place::Inside => key,
-            Place::Root | Place::Batch | Place::Params => Cow::Owned(super::folded(&key)),
-        }
-    }
-
-    fn place_of(&self, key: &str) -> Place {
-        match self.place {
-            Place::Root | Place::Batch if key == "params" => Place::Params,
+impl Place {
+    fn of_member(self, key: &str) -> Place {
+        match (self, key) {
+            (Place::Message, "params") => Place::Params,
+            (Place::Message, "result") => Place::Result,
             _ => Place::Inside,
         }
     }
+
+    fn of_item(self) -> Place {
+        if self == Place::Batch { Place::Message } else { Place::Inside }
+    }
+
+    /// The key as readers may know it. Some take `Method` for `method`, so the protocol's own objects must not say both.
+    fn known_as<'k>(self, key: &Cow<'k, str>) -> Cow<'k, str> {
+        match self {
+            Place::Message | Place::Params => Cow::Owned(super::folded(key)),
+            Place::Batch | Place::Result | Place::Inside => key.clone(),
+        }
+    }
 }
 
-/// The keys of one object.
-#[derive(Default)]
-struct Keys<'k> {
-    few: Vec<Cow<'k, str>>,
-    many: HashSet<Cow<'k, str>>,
+struct Walk<'a> {
+    text: &'a str,
+    tokens: Tokens<'a>,
+    /// The first keys of each object that is open, those of the outermost first.
+    keys: Vec<Cow<'a, str>>,
+    outlines: Vec<Outline<'a>>,
 }
 
-impl<'k> Keys<'k> {
-    /// False when it was there before. A few keys are compared sooner than they are hashed.
-    fn insert(&mut self, key: Cow<'k, str>) -> bool {
-        if self.few.contains(&key) {
+impl<'a> Walk<'a> {
+    /// Reads the value that `first` begins, and gives its text. The limit of the tokens is that of the recursion.
+    fn value(&mut self, first: &Token, place: Place) -> Result<&'a str, Malformed> {
+        let start = self.tokens.start();
+        if place == Place::Message {
+            self.begin_message()?;
+        }
+        match first {
+            Token::ObjectStart => self.object(place)?,
+            Token::ArrayStart => self.array(place)?,
+            Token::String(_) => self.check_string()?,
+            Token::Number(range) => self.check_number(&self.text[range.clone()])?,
+            _ => {}
+        }
+        let value = &self.text[start..self.tokens.at()];
+        if let (Place::Message, Some(outline)) = (place, self.outlines.last_mut()) {
+            outline.text = value;
+        }
+        Ok(value)
+    }
+
+    fn begin_message(&mut self) -> Result<(), Malformed> {
+        if self.outlines.len() == BATCH_MESSAGES_MAX {
+            return Err(batch_size());
+        }
+        self.outlines.push(Outline::default());
+        Ok(())
+    }
+
+    fn object(&mut self, place: Place) -> Result<(), Malformed> {
+        let (before, mut many) = (self.keys.len(), HashSet::new());
+        while let Token::Key(range) = self.token()? {
+            let key = unescaped(&self.text[range]).ok_or_else(|| self.not_acceptable(HALF_CHARACTER))?;
+            if key.starts_with(RESERVED_KEYS) {
+                return self.refuse("it holds a reserved key; leave it out");
+            }
+            if !self.is_new(before, &mut many, place.known_as(&key)) {
+                return self.refuse("a key comes twice in one object; send each key once");
+            }
+            let first = self.token()?;
+            let value = self.value(&first, place.of_member(&key))?;
+            self.note(place, key, value);
+        }
+        self.keys.truncate(before);
+        Ok(())
+    }
+
+    fn array(&mut self, place: Place) -> Result<(), Malformed> {
+        loop {
+            match self.token()? {
+                Token::ArrayEnd => return Ok(()),
+                first => self.value(&first, place.of_item())?,
+            };
+        }
+    }
+
+    /// False when the object that is open has the key already. A few are compared sooner than they are hashed.
+    fn is_new(&mut self, before: usize, many: &mut HashSet<Cow<'a, str>>, key: Cow<'a, str>) -> bool {
+        let few = &self.keys[before..];
+        if few.contains(&key) {
             return false;
         }
-        if self.few.len() < KEYS_FEW {
-            self.few.push(key);
+        if few.len() < KEYS_FEW {
+            self.keys.push(key);
             return true;
         }
-        self.many.insert(key)
-    }
-}
-
-/// A key that is lent by the body, unless it has escapes.
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Cow<'de, str>, D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
+        many.insert(key)
     }
 
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(key))
+    fn note(&mut self, place: Place, key: Cow<'a, str>, value: &'a str) {
+        let Some(outline) = self.outlines.last_mut() else { return };
+        match place {
+            Place::Message => outline.members.push(key, value),
+            Place::Params => outline.params.push(key, value),
+            Place::Result => outline.result.push(key, value),
+            Place::Batch | Place::Inside => {}
+        }
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(key.to_owned()))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Checked {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Checked {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = Keys::default();
-        while let Some(key) = map.next_key_seed(Key)? {
-            if key.starts_with(RESERVED_KEYS) {
-                return Err(A::Error::custom("it holds a reserved key; leave it out"));
-            }
-            let place = self.place_of(&key);
-            if !seen.insert(self.same_key(key)) {
-                return Err(A::Error::custom("a key comes twice in one object; send each key once"));
-            }
-            map.next_value_seed(self.inside(place)?)?;
+    /// Half of a pair of code units is no character, and readers make different things of it.
+    fn check_string(&self) -> Result<(), Malformed> {
+        let written = &self.text[self.tokens.start()..self.tokens.at()];
+        if self.tokens.has_code_units() && string(written).is_none() {
+            return self.refuse(HALF_CHARACTER);
         }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let place = if matches!(self.place, Place::Root) { Place::Batch } else { Place::Inside };
-        while items.next_element_seed(self.inside(place)?)?.is_some() {}
+    fn check_number(&self, number: &str) -> Result<(), Malformed> {
+        let is_plain = number.len() <= PLAIN_NUMBER_BYTES_MAX && !number.contains(['e', 'E']);
+        // Near the largest float readers differ, so it is asked of the one that policy reads with.
+        if !is_plain && serde_json::from_str::<f64>(number).is_err() {
+            return self.refuse("a number is out of the range of 64-bit floats; send it as a string");
+        }
         Ok(())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn token(&mut self) -> Result<Token, Malformed> {
+        match self.tokens.next() {
+            Ok(Some(token)) => Ok(token),
+            Ok(None) => Err(self.refusal(Fault::NotJson)),
+            Err(fault) => Err(self.refusal(fault)),
+        }
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn refusal(&self, fault: Fault) -> Malformed {
+        match fault {
+            Fault::NotJson => self.not_acceptable("it breaks off, or has what JSON has not"),
+            Fault::TooDeep => self.not_acceptable(&format!("it is nested deeper than {DEPTH_MAX} levels; flatten it")),
+        }
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn refuse<T>(&self, why: &str) -> Result<T, Malformed> {
+        Err(self.not_acceptable(why))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn not_acceptable(&self, why: &str) -> Malformed {
+        Malformed::Message(format!("the body is not acceptable JSON: {why} (near byte {})", self.tokens.at()))
     }
 }

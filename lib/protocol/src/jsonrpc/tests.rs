@@ -6,7 +6,7 @@ use super::*;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":1}}}"#;
 
-fn one(body: &str) -> Shape {
+fn one(body: &str) -> Shape<'_> {
     let mut messages = parse(body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"));
     assert_eq!(messages.len(), 1, "{body}");
     messages.remove(0).shape
@@ -51,8 +51,8 @@ fn ids_are_strings_or_integers_and_nothing_near_them() {
         format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"x"}}"#, "i".repeat(ID_BYTES_MAX)),
         "the id is longer",
     );
-    let id = one(&format!(r#"{{"jsonrpc":"2.0","id":{},"method":"x"}}"#, i64::MIN));
-    assert!(matches!(id, Shape::Request { id: Id::Number(i64::MIN), .. }));
+    let body = format!(r#"{{"jsonrpc":"2.0","id":{},"method":"x"}}"#, i64::MIN);
+    assert!(matches!(one(&body), Shape::Request { id: Id::Number(i64::MIN), .. }));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn params_keep_their_exact_text() {
     else {
         panic!("a request with params")
     };
-    assert_eq!(params.get(), "{ \"a\" :1.50,\n\"b\":\"\\u0041\"}");
+    assert_eq!(params.text, "{ \"a\" :1.50,\n\"b\":\"\\u0041\"}");
 }
 
 #[test]
@@ -149,6 +149,35 @@ fn a_reserved_key_was_read_as_the_json_within_its_string() {
 }
 
 #[test]
+fn numbers_that_some_readers_cannot_hold_are_refused() {
+    for number in ["1e999", "-1E999", "1797693134862315706e290", "17976931348623157080e289", &"9".repeat(400)] {
+        check_refused(CALL.replace("\"a\":1", &format!("\"a\":{number}")), "out of the range");
+    }
+    for number in ["1e-999", "1e308", "-0", &"9".repeat(300)] {
+        one(&CALL.replace("\"a\":1", &format!("\"a\":{number}")));
+    }
+}
+
+#[test]
+fn halves_of_characters_are_refused_wherever_they_stand() {
+    for half in [r#""a":"\udc00""#, r#""a":"\ud800\u0041""#, r#""\ud800":1"#, r#""a":["x\ud83d"]"#] {
+        check_refused(CALL.replace("\"a\":1", half), "not acceptable JSON");
+    }
+    one(&CALL.replace("\"a\":1", r#""a":"\ud83d\ude00","\ud83d\ude00":1"#));
+}
+
+#[test]
+fn a_result_beside_params_was_read_as_params() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"params":{"isError":true},"result":{"isError":false,"A":1,"a":2}}"#;
+    let Shape::Response { result, .. } = one(body) else { panic!("an answer") };
+    assert_eq!((result.text, result.members.get("isError")), (r#"{"isError":false,"A":1,"a":2}"#, Some("false")));
+    let Shape::Response { result, .. } = one(r#"{"jsonrpc":"2.0","id":1,"result":[{"isError":true}]}"#) else {
+        panic!("an answer")
+    };
+    assert_eq!(result.members.get("isError"), None);
+}
+
+#[test]
 fn nesting_is_bounded() {
     let nested = |levels: usize| {
         let arrays = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
@@ -214,7 +243,20 @@ proptest! {
         let params = json!({"arguments": arguments}).to_string();
         let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{params}}}");
         let Shape::Request { params: Some(read), .. } = one(&body) else { panic!("a request") };
-        prop_assert_eq!(read.get(), params);
+        prop_assert_eq!(read.text, params);
+    }
+
+    /// What passes is JSON to another reader as well, and what that reader takes is refused for our own reasons only.
+    #[test]
+    fn another_reader_takes_the_same(at in 0..CALL.len(), with in "[\\[\\]{}:,\"\\\\u0e.+-]{0,4}", without in 0..3_usize) {
+        let mut body = CALL.as_bytes().to_vec();
+        body.splice(at..(at + without).min(CALL.len()), with.bytes());
+        let is_json = serde_json::from_slice::<Value>(&body).is_ok();
+        match parse(&body) {
+            Ok(_) => prop_assert!(is_json),
+            Err(error) if error.to_string().contains("what JSON has not") => prop_assert!(!is_json),
+            Err(_) => {}
+        }
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! What an upstream's answer says on the levels above HTTP, and the tools it lists.
 
-use serde_json::value::RawValue;
-
 use super::{cut, digest};
-use crate::jsonrpc::{Message, Shape, members, string};
+use crate::jsonrpc::{Content, Members, Message, Shape, items, string};
 
 /// Longest text that is taken from an answer's error, in bytes; what is longer is cut.
 pub const ERROR_BYTES_MAX: usize = 1024;
@@ -18,7 +16,7 @@ pub struct Answer {
     pub error: Option<String>,
 }
 
-pub fn answer(message: &Message) -> Answer {
+pub fn answer(message: &Message<'_>) -> Answer {
     match &message.shape {
         Shape::Error { code, message, .. } => {
             Answer { rpc_code: Some(*code), error: Some(cut(message.clone(), ERROR_BYTES_MAX)), ..Answer::default() }
@@ -28,26 +26,23 @@ pub fn answer(message: &Message) -> Answer {
     }
 }
 
-fn of_result(result: &RawValue) -> Answer {
-    let result = members(result).unwrap_or_default();
-    let is_error = result.get("isError").and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let content = result.get("content").filter(|_| is_error == Some(true));
-    Answer { rpc_code: None, is_error, error: content.and_then(|content| first_text(content)) }
+fn of_result(result: &Content<'_>) -> Answer {
+    let is_error = result.members.get("isError").and_then(|flag| flag.parse().ok());
+    let content = result.members.get("content").filter(|_| is_error == Some(true));
+    Answer { rpc_code: None, is_error, error: content.and_then(first_text) }
 }
 
-fn first_text(content: &RawValue) -> Option<String> {
-    let items: Vec<&RawValue> = serde_json::from_str(content.get()).ok()?;
-    let text = items.into_iter().find_map(|item| string(members(item)?.get("text")?))?;
+fn first_text(content: &str) -> Option<String> {
+    let text = items(content)?.into_iter().find_map(|item| string(Members::of(item)?.get("text")?))?;
     Some(cut(text, ERROR_BYTES_MAX))
 }
 
 /// Of a `tools/list` result: each tool's name and the SHA-256 of its definition's exact bytes.
-pub fn tool_digests(result: &RawValue) -> Vec<(String, [u8; 32])> {
-    let result = members(result).unwrap_or_default();
-    let tools = result.get("tools").and_then(|tools| serde_json::from_str::<Vec<&RawValue>>(tools.get()).ok());
-    tools.unwrap_or_default().into_iter().filter_map(named_digest).collect()
+pub fn tool_digests(result: &Content<'_>) -> Vec<(String, [u8; 32])> {
+    let tools = result.members.get("tools").and_then(items).unwrap_or_default();
+    tools.into_iter().filter_map(named_digest).collect()
 }
 
-fn named_digest(tool: &RawValue) -> Option<(String, [u8; 32])> {
-    Some((string(members(tool)?.get("name")?)?, digest(tool.get().as_bytes())))
+fn named_digest(tool: &str) -> Option<(String, [u8; 32])> {
+    Some((string(Members::of(tool)?.get("name")?)?, digest(tool.as_bytes())))
 }

@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 
+use json::Token;
+
 use super::{Walk, joined, plain_key};
 use crate::{
-    Withheld,
+    Withheld, depth,
     detector::manifest::{BLOCKS, KIND, SECRET},
     edit::{self, Edit},
     escape::{self, Plain},
-    json::{Token, Tokens},
     keyed, mask,
     rules::RuleId,
     scan::Hit,
@@ -61,7 +62,7 @@ impl Walk<'_, '_> {
 
     fn sealed_block(&mut self, container: Range<usize>, rule: RuleId, parent: &str) -> Result<(), Withheld> {
         self.mask.spend(container.len())?;
-        let mut tokens = Tokens::new(self.text.get(container.clone()).unwrap_or_default());
+        let mut tokens = depth::tokens(self.text.get(container.clone()).unwrap_or_default());
         let mut pointer = parent.to_owned();
         while let Ok(Some(token)) = tokens.next() {
             let whole = |part: Range<usize>| container.start + part.start..container.start + part.end;

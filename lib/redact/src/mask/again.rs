@@ -21,8 +21,8 @@ use super::{Looked, Marks, Mask, looks_like_json};
 use crate::{
     Withheld,
     bytes::before,
+    depth,
     edit::{self, Edit},
-    json,
     scan::{self, Hit},
     view::{self, Encoded, View, Views},
 };
@@ -31,7 +31,7 @@ impl Mask<'_> {
     /// Would a look at the whole masked text find nothing? When it says no, it may be mistaken.
     pub(super) fn is_settled(&mut self, text: &str, first: &Looked<'_>, masked: &str) -> Result<bool, Withheld> {
         let known = !self.unsettled && self.is_near(text, first);
-        if !known || (!first.json && looks_like_json(masked) && json::is_json(masked)) {
+        if !known || (!first.json && looks_like_json(masked) && depth::is_json(masked)) {
             return Ok(false);
         }
         let ranges = replaced(&first.edits);

@@ -1,17 +1,14 @@
 //! JSON as a sequence of tokens with their places in the text, so that a token can be replaced and every other byte
 //! stay. The grammar is RFC 8259's, strictly: whatever a parser might read otherwise is no JSON here.
 //!
-//! It refuses to build a tree, to recurse, and to go deeper than [`DEPTH_MAX`].
+//! It refuses to build a tree, to recurse, and to go deeper than it is told.
 
 use std::ops::Range;
 
-use crate::bytes::next_special;
-
-/// Deepest nesting of objects and arrays.
-pub(crate) const DEPTH_MAX: usize = 128;
+pub mod words;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
+pub enum Token {
     ObjectStart,
     ObjectEnd,
     ArrayStart,
@@ -26,8 +23,9 @@ pub(crate) enum Token {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     NotJson,
+    /// More objects and arrays within each other than were allowed.
     TooDeep,
 }
 
@@ -45,26 +43,53 @@ enum Expect {
 }
 
 #[derive(Debug)]
-pub(crate) struct Tokens<'a> {
+pub struct Tokens<'a> {
     text: &'a [u8],
     at: usize,
+    start: usize,
+    /// The last string or key has an escape of the form `\u0041`.
+    has_code_units: bool,
     expect: Expect,
     /// The closing byte of each open container.
     open: Vec<u8>,
+    depth_max: usize,
 }
 
 impl<'a> Tokens<'a> {
-    pub(crate) fn new(text: &'a str) -> Tokens<'a> {
-        Tokens { text: text.as_bytes(), at: 0, expect: Expect::Value, open: Vec::new() }
+    /// `depth_max` is how many objects and arrays may stand within each other.
+    pub fn new(text: &'a str, depth_max: usize) -> Tokens<'a> {
+        Tokens {
+            text: text.as_bytes(),
+            at: 0,
+            start: 0,
+            has_code_units: false,
+            expect: Expect::Value,
+            open: Vec::new(),
+            depth_max,
+        }
     }
 
-    /// Just behind the last token.
-    pub(crate) fn at(&self) -> usize {
+    /// Where the last token begins; a string or a key with its quote.
+    #[inline]
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Just behind the last token; behind the colon of a key.
+    #[inline]
+    pub fn at(&self) -> usize {
         self.at
     }
 
+    /// Has the last string or key an escape that names a code unit of UTF-16, as `\u0041` does? Whether these are
+    /// characters is not judged here.
+    #[inline]
+    pub fn has_code_units(&self) -> bool {
+        self.has_code_units
+    }
+
     /// The next token; none at the end of a whole document.
-    pub(crate) fn next(&mut self) -> Result<Option<Token>, Fault> {
+    pub fn next(&mut self) -> Result<Option<Token>, Fault> {
         self.skip_space();
         if self.expect == Expect::CommaOrEnd && self.peek() == Some(b',') {
             self.at += 1;
@@ -74,6 +99,7 @@ impl<'a> Tokens<'a> {
         let Some(byte) = self.peek() else {
             return if self.expect == Expect::Nothing { Ok(None) } else { Err(Fault::NotJson) };
         };
+        self.start = self.at;
         match (self.expect, byte) {
             (Expect::ValueOrEnd | Expect::CommaOrEnd | Expect::KeyOrEnd, b']' | b'}') => self.end(byte).map(Some),
             (Expect::Key | Expect::KeyOrEnd, b'"') => self.key().map(Some),
@@ -84,8 +110,8 @@ impl<'a> Tokens<'a> {
 
     fn value(&mut self, byte: u8) -> Result<Token, Fault> {
         let token = match byte {
-            b'{' => return self.start(b'}', Expect::KeyOrEnd, Token::ObjectStart),
-            b'[' => return self.start(b']', Expect::ValueOrEnd, Token::ArrayStart),
+            b'{' => return self.begin(b'}', Expect::KeyOrEnd, Token::ObjectStart),
+            b'[' => return self.begin(b']', Expect::ValueOrEnd, Token::ArrayStart),
             b'"' => Token::String(self.string()?),
             b't' => self.literal(b"true")?,
             b'f' => self.literal(b"false")?,
@@ -96,8 +122,8 @@ impl<'a> Tokens<'a> {
         Ok(token)
     }
 
-    fn start(&mut self, closing: u8, expect: Expect, token: Token) -> Result<Token, Fault> {
-        if self.open.len() >= DEPTH_MAX {
+    fn begin(&mut self, closing: u8, expect: Expect, token: Token) -> Result<Token, Fault> {
+        if self.open.len() >= self.depth_max {
             return Err(Fault::TooDeep);
         }
         self.at += 1;
@@ -133,8 +159,9 @@ impl<'a> Tokens<'a> {
     fn string(&mut self) -> Result<Range<usize>, Fault> {
         let start = self.at + 1;
         let mut at = start;
+        self.has_code_units = false;
         loop {
-            at = next_special(self.text, at).ok_or(Fault::NotJson)?;
+            at = words::next_special(self.text, at).ok_or(Fault::NotJson)?;
             match self.text[at] {
                 b'"' => break,
                 b'\\' => at += self.escape(at)?,
@@ -145,10 +172,11 @@ impl<'a> Tokens<'a> {
         Ok(start..at)
     }
 
-    fn escape(&self, at: usize) -> Result<usize, Fault> {
+    fn escape(&mut self, at: usize) -> Result<usize, Fault> {
         match self.text.get(at + 1).ok_or(Fault::NotJson)? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(2),
             b'u' => {
+                self.has_code_units = true;
                 let digits = self.text.get(at + 2..at + 6).ok_or(Fault::NotJson)?;
                 digits.iter().all(u8::is_ascii_hexdigit).then_some(6).ok_or(Fault::NotJson)
             }
@@ -204,57 +232,14 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Is it one document of JSON, and no deeper than [`DEPTH_MAX`]?
-pub(crate) fn is_json(text: &str) -> bool {
-    let mut tokens = Tokens::new(text);
-    loop {
-        match tokens.next() {
-            Ok(Some(_)) => {}
-            Ok(None) => return true,
-            Err(_) => return false,
-        }
-    }
-}
-
-/// Is it nested deeper than [`DEPTH_MAX`], whether it is JSON or not? Told its first view, which shows where strings end.
-pub(crate) fn is_too_deep(text: &str, view: &[u8]) -> bool {
-    // Whether it can be is quickly told; whether it is, only the grammar says.
-    if memchr::memchr2_iter(b'{', b'[', view).nth(DEPTH_MAX).is_none() || !has_depth(view) {
-        return false;
-    }
-    let mut tokens = Tokens::new(text);
-    loop {
-        match tokens.next() {
-            Ok(Some(_)) => {}
-            Ok(None) | Err(Fault::NotJson) => return false,
-            Err(Fault::TooDeep) => return true,
-        }
-    }
-}
-
-/// Do brackets outside of strings nest deeper than [`DEPTH_MAX`]? Quotes in a view that are within a string have another
-/// class.
-fn has_depth(view: &[u8]) -> bool {
-    let (mut at, mut depth) = (0, 0_usize);
-    while let Some(byte) = view.get(at) {
-        match byte {
-            b'"' => at += 1 + memchr::memchr(b'"', &view[at + 1..]).unwrap_or(view.len()),
-            b'{' | b'[' if depth == DEPTH_MAX => return true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DEPTH_MAX: usize = 100;
+
     fn check(text: &str) -> Result<usize, Fault> {
-        let (mut tokens, mut count) = (Tokens::new(text), 0);
+        let (mut tokens, mut count) = (Tokens::new(text, DEPTH_MAX), 0);
         while tokens.next()?.is_some() {
             count += 1;
         }
@@ -299,6 +284,18 @@ mod tests {
             assert_eq!(check(text), Err(Fault::NotJson), "{text}");
             assert!(serde_json::from_str::<serde_json::Value>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn tokens_say_where_they_stand_and_how_they_are_written() {
+        let text = r#" {"k" : ["\u0041", "\n", -1.5 ,null]}"#;
+        let (mut tokens, mut seen) = (Tokens::new(text, DEPTH_MAX), Vec::new());
+        while tokens.next().expect("JSON").is_some() {
+            seen.push((&text[tokens.start()..tokens.at()], tokens.has_code_units()));
+        }
+        let seen: Vec<_> =
+            seen.into_iter().map(|(token, units)| format!("{token}{}", if units { "!" } else { "" })).collect();
+        assert_eq!(seen.join("|"), r#"{|"k" :|[|"\u0041"!|"\n"|-1.5|null|]|}"#);
     }
 
     #[test]
