@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -229,9 +229,9 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection, &mut Changes) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<(T, News)> {
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction = Begun::new(&self.connection)?;
         let mut changes = Changes::default();
-        let done = work(&transaction, &mut changes)?;
+        let done = work(&self.connection, &mut changes)?;
         transaction.commit()?;
         self.recent.put(changes.written);
         Ok((done, self.seen.advance(changes.news)))
@@ -266,6 +266,30 @@ impl Writer {
             }
             let tried = file::explanation(&self.path, &source);
             job.refuse(Error::because(tried, source.clone()));
+        }
+    }
+}
+
+/// A transaction that is undone unless it is committed. Its statements are prepared once, unlike rusqlite's own.
+struct Begun<'c>(&'c Connection);
+
+impl Begun<'_> {
+    fn new(connection: &Connection) -> rusqlite::Result<Begun<'_>> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Begun(connection))
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.execute_batch("ROLLBACK")
+        {
+            warn!(%error, "a transaction of the log could not be undone");
         }
     }
 }

@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, place: Place) -> Result<(), Malformed> {
-        let (before, mut many) = (self.keys.len(), HashSet::new());
+        let (before, mut many) = (self.keys.len(), None);
         while let Token::Key(range) = self.token()? {
             let key = unescaped(&self.text[range]).ok_or_else(|| self.not_acceptable(HALF_CHARACTER))?;
             if key.starts_with(RESERVED_KEYS) {
@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
     }
 
     /// False when the object that is open has the key already. A few are compared sooner than they are hashed.
-    fn is_new(&mut self, before: usize, many: &mut HashSet<Cow<'a, str>>, key: Cow<'a, str>) -> bool {
+    fn is_new(&mut self, before: usize, many: &mut Option<HashSet<Cow<'a, str>>>, key: Cow<'a, str>) -> bool {
         let few = &self.keys[before..];
         if few.contains(&key) {
             return false;
@@ -162,7 +162,7 @@ impl<'a> Walk<'a> {
             self.keys.push(key);
             return true;
         }
-        many.insert(key)
+        many.get_or_insert_default().insert(key)
     }
 
     fn note(&mut self, place: Place, key: Cow<'a, str>, value: &'a str) {
