@@ -177,14 +177,11 @@ impl Log {
     fn ask_for(&self, job: Job) -> Result<(), Error> {
         let writer = if job.is_small_send() && may_block() { self.writer.try_lock().ok() } else { None };
         let Some(mut writer) = writer.filter(|writer| writer.is_free()) else { return self.queue.push(job) };
-        match self.queue.take_with(job) {
-            Ok(jobs) => {
-                // A panic is the writer's end, not the caller's: it has the lock poisoned and those who wait told.
-                let _ = catch_unwind(AssertUnwindSafe(move || writer.write(jobs)));
-                Ok(())
-            }
-            Err(job) => self.queue.push(job),
-        }
+        let Some(mut jobs) = self.queue.take_little(job.byte_count()) else { return self.queue.push(job) };
+        jobs.push(job);
+        // A panic is the writer's end, not the caller's: it has the lock poisoned, and those who wait told.
+        let _ = catch_unwind(AssertUnwindSafe(move || writer.write(jobs)));
+        Ok(())
     }
 
     /// Without waiting for an answer.

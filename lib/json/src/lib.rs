@@ -89,7 +89,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The next token; none at the end of a whole document.
-    pub fn next(&mut self) -> Result<Option<Token>, Fault> {
+    pub fn next_token(&mut self) -> Result<Option<Token>, Fault> {
         self.skip_space();
         if self.expect == Expect::CommaOrEnd && self.peek() == Some(b',') {
             self.at += 1;
@@ -240,7 +240,7 @@ mod tests {
 
     fn check(text: &str) -> Result<usize, Fault> {
         let (mut tokens, mut count) = (Tokens::new(text, DEPTH_MAX), 0);
-        while tokens.next()?.is_some() {
+        while tokens.next_token()?.is_some() {
             count += 1;
         }
         Ok(count)
@@ -290,7 +290,7 @@ mod tests {
     fn tokens_say_where_they_stand_and_how_they_are_written() {
         let text = r#" {"k" : ["\u0041", "\n", -1.5 ,null]}"#;
         let (mut tokens, mut seen) = (Tokens::new(text, DEPTH_MAX), Vec::new());
-        while tokens.next().expect("JSON").is_some() {
+        while tokens.next_token().expect("JSON").is_some() {
             seen.push((&text[tokens.start()..tokens.at()], tokens.has_code_units()));
         }
         let seen: Vec<_> =

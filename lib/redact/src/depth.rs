@@ -15,7 +15,7 @@ pub(crate) fn tokens(text: &str) -> Tokens<'_> {
 pub(crate) fn is_json(text: &str) -> bool {
     let mut tokens = tokens(text);
     loop {
-        match tokens.next() {
+        match tokens.next_token() {
             Ok(Some(_)) => {}
             Ok(None) => return true,
             Err(_) => return false,
@@ -31,7 +31,7 @@ pub(crate) fn is_too_deep(text: &str, view: &[u8]) -> bool {
     }
     let mut tokens = tokens(text);
     loop {
-        match tokens.next() {
+        match tokens.next_token() {
             Ok(Some(_)) => {}
             Ok(None) | Err(Fault::NotJson) => return false,
             Err(Fault::TooDeep) => return true,

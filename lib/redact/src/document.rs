@@ -126,7 +126,7 @@ impl<'a, 'm> Walk<'a, 'm> {
     pub(crate) fn edits(mut self) -> Result<Option<Vec<Edit>>, Withheld> {
         let mut tokens = depth::tokens(self.text);
         loop {
-            match tokens.next() {
+            match tokens.next_token() {
                 Ok(Some(token)) => self.token(token, tokens.at())?,
                 Ok(None) => return Ok(Some(edit::merge(self.mask.rules(), self.edits, Vec::new()))),
                 Err(Fault::NotJson) => return Ok(None),
@@ -303,7 +303,7 @@ impl<'a, 'm> Walk<'a, 'm> {
         }
         self.mask.spend(self.text.len())?;
         let (mut tokens, mut first) = (depth::tokens(self.text), 0);
-        while let Ok(Some(token)) = tokens.next() {
+        while let Ok(Some(token)) = tokens.next_token() {
             if let Token::Key(range) = token {
                 let plain = escape::decode(self.text.get(range).unwrap_or_default());
                 first = first.max(self.mask.rules().tokens.numbers_in(&plain).map_or(0, |number| number + 1));

@@ -55,22 +55,20 @@ impl Queue {
         if job.has_messages() && !waiting.has_room(&job) {
             return Err(Error::new("too many messages wait for the disk: send less, or use a faster disk"));
         }
-        waiting.put(job);
+        waiting.bytes += job.byte_count();
+        waiting.urgent += usize::from(job.is_urgent());
+        waiting.jobs.push_back(job);
         // Whoever is woken wants the lock at once.
         drop(waiting);
         self.arrived.notify_one();
         Ok(())
     }
 
-    /// For the caller to write: a batch of all that waits, with this job at its end. Gives it back where that is much.
-    pub(super) fn take_with(&self, job: Job) -> Result<Vec<Job>, Job> {
+    /// All that waits, for a sender to write with `bytes` of its own; none where that is much, or the queue is closed.
+    pub(super) fn take_little(&self, bytes: usize) -> Option<Vec<Job>> {
         let mut waiting = self.waiting();
-        let is_little = waiting.jobs.len() < LITTLE_JOBS_MAX && waiting.bytes + job.byte_count() <= LITTLE_BYTES_MAX;
-        if waiting.closed || !is_little {
-            return Err(job);
-        }
-        waiting.put(job);
-        Ok(waiting.batch())
+        let is_little = waiting.jobs.len() < LITTLE_JOBS_MAX && waiting.bytes + bytes <= LITTLE_BYTES_MAX;
+        (is_little && !waiting.closed).then(|| waiting.batch())
     }
 
     /// Until there is a batch to take, or nothing came for `patience`. False when the queue is closed and done.
@@ -121,12 +119,6 @@ impl Queue {
 }
 
 impl Waiting {
-    fn put(&mut self, job: Job) {
-        self.bytes += job.byte_count();
-        self.urgent += usize::from(job.is_urgent());
-        self.jobs.push_back(job);
-    }
-
     fn has_room(&self, job: &Job) -> bool {
         let bytes = self.bytes + job.byte_count();
         self.jobs.len() < WAITING_JOBS_MAX && (self.jobs.is_empty() || bytes <= WAITING_BYTES_MAX)
@@ -193,14 +185,15 @@ mod tests {
     #[test]
     fn a_sender_takes_the_little_that_waits_and_leaves_much_to_the_thread() {
         let queue = Queue::default();
-        let send = |bytes| Job::new(Work::Send(message(bytes))).0;
+        let taken = |bytes| queue.take_little(bytes).map(|jobs| jobs.len());
+        assert_eq!(taken(1), Some(0));
         queue.push(Job::new(commit(1)).0).expect("there is room");
-        assert_eq!(queue.take_with(send(1)).map(|jobs| jobs.len()).ok(), Some(2), "the commit shares its fsync");
-        queue.push(send(LITTLE_BYTES_MAX)).expect("there is room");
-        assert!(queue.take_with(send(1)).is_err());
+        assert_eq!(taken(1), Some(1), "the commit shares its fsync");
+        queue.push(Job::new(Work::Send(message(LITTLE_BYTES_MAX))).0).expect("there is room");
+        assert_eq!(taken(1), None);
         assert_eq!(queue.take().len(), 1);
         queue.close();
-        assert!(queue.take_with(send(1)).is_err());
+        assert_eq!(taken(1), None);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) fn unescaped(written: &str) -> Option<Cow<'_, str>> {
 fn children(text: &str) -> Vec<(Cow<'_, str>, &str)> {
     let (mut tokens, mut depth) = (Tokens::new(text, DEPTH_MAX), 0_usize);
     let (mut found, mut key, mut start) = (Vec::new(), Cow::Borrowed(""), 0);
-    while let Ok(Some(token)) = tokens.next() {
+    while let Ok(Some(token)) = tokens.next_token() {
         match &token {
             Token::Key(range) if depth == 1 => key = unescaped(&text[range.clone()]).unwrap_or_default(),
             Token::ObjectEnd | Token::ArrayEnd => depth -= 1,

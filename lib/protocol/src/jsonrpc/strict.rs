@@ -36,7 +36,7 @@ pub(super) fn check(body: &[u8]) -> Result<Vec<Outline<'_>>, Malformed> {
     let mut walk = Walk { text, tokens: Tokens::new(text, DEPTH_MAX), keys: Vec::new(), outlines: Vec::new() };
     let first = walk.token()?;
     walk.value(&first, if is_batch(body) { Place::Batch } else { Place::Message })?;
-    match walk.tokens.next() {
+    match walk.tokens.next_token() {
         Ok(_) => Ok(walk.outlines),
         Err(fault) => Err(walk.refusal(fault)),
     }
@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
     }
 
     fn token(&mut self) -> Result<Token, Malformed> {
-        match self.tokens.next() {
+        match self.tokens.next_token() {
             Ok(Some(token)) => Ok(token),
             Ok(None) => Err(self.refusal(Fault::NotJson)),
             Err(fault) => Err(self.refusal(fault)),

@@ -64,7 +64,7 @@ impl Walk<'_, '_> {
         self.mask.spend(container.len())?;
         let mut tokens = depth::tokens(self.text.get(container.clone()).unwrap_or_default());
         let mut pointer = parent.to_owned();
-        while let Ok(Some(token)) = tokens.next() {
+        while let Ok(Some(token)) = tokens.next_token() {
             let whole = |part: Range<usize>| container.start + part.start..container.start + part.end;
             let mut edits = match token {
                 Token::Key(key) => {
