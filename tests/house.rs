@@ -42,7 +42,8 @@ fn rooms_of(manifest: &str) -> BTreeSet<String> {
     let ours = |name: &&String| {
         STAGES.contains(&name.as_str()) || LIBRARIES.iter().any(|(room, _)| room == name) || *name == "schemas"
     };
-    manifest["dependencies"].as_table().unwrap().keys().filter(ours).cloned().collect()
+    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+    dependencies.into_iter().flat_map(toml::Table::keys).filter(ours).cloned().collect()
 }
 
 /// Every Rust file of the house.

@@ -125,13 +125,16 @@ async fn a_stream_goes_on_where_its_reader_left_off() {
     let (id, _) = events.next().await.expect("the second");
     assert!(serde_json::from_str::<Value>(&line).expect("JSON")["ecs"].is_object());
     served.ground.publish(&[request(2)]).await;
-    let (after, third) = events.next().await.expect("what comes while it is read");
+    let (_, third) = events.next().await.expect("what comes while it is read");
     drop(events);
     served.ground.publish(&[request(3), request(4)]).await;
     let mut again = served.stream("format=ecs&from=earliest", &id).await;
-    assert_eq!(again.next().await.expect("the third"), (after, third));
-    let rest = [again.next().await.expect("the fourth").1, again.next().await.expect("the fifth").1];
-    assert_ne!(rest[0], rest[1]);
+    // Partitions have no order among each other, so the third is among those that came later.
+    let mut rest = BTreeSet::new();
+    for _ in 0..3 {
+        assert!(rest.insert(again.next().await.expect("what comes after the second").1), "twice");
+    }
+    assert!(rest.contains(&third), "{rest:?} have not {third}");
 }
 
 #[tokio::test]
