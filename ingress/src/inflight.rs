@@ -130,9 +130,9 @@ async fn guarded<T: Send + 'static>(
 /// A message, masked; the very same bytes where there is nothing to mask.
 fn message(rules: &Rules, body: &Bytes) -> Result<Bytes, Withheld> {
     let original = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
-    let masked = match deltas::repeated(original).is_empty() {
+    let masked = match protocol::deltas::repeated(original).is_empty() {
         true => rules.redactor.redact("body", body)?,
-        false => rules.redactor.redact_scattered("body", body, deltas::whole)?,
+        false => rules.redactor.redact_scattered("body", body, protocol::deltas::whole)?,
     };
     if !masked.is_changed() {
         return Ok(body.clone());

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use percent_encoding::percent_decode_str;
 use protocol::deltas;
-use redact::{Layout, Redacted, Redactor, Scattered, Withheld};
+use redact::{Redacted, Redactor, Withheld};
 use schemas::{RedactionStatus, record::Redaction};
 
 use crate::shadow;
@@ -61,7 +61,7 @@ impl<'a> Evidence<'a> {
     pub(crate) fn body(&mut self, body: &[u8]) -> String {
         let repeats = |text: &str| !deltas::repeated(text).is_empty();
         let made = match std::str::from_utf8(body) {
-            Ok(text) if repeats(text) => self.made(|redactor| redactor.redact_scattered("body", body, whole)),
+            Ok(text) if repeats(text) => self.made(|redactor| redactor.redact_scattered("body", body, deltas::whole)),
             _ => self.made(|redactor| redactor.redact("body", body)),
         };
         self.payload(made)
@@ -72,7 +72,7 @@ impl<'a> Evidence<'a> {
         if !std::str::from_utf8(body).is_ok_and(deltas::is_event_stream) {
             return self.body(body);
         }
-        let made = self.made(|redactor| redactor.redact_scattered("body", body, layout));
+        let made = self.made(|redactor| redactor.redact_scattered("body", body, deltas::layout));
         self.payload(made)
     }
 
@@ -110,22 +110,6 @@ impl<'a> Evidence<'a> {
             (None, true) => RedactionStatus::Masked,
         }
     }
-}
-
-/// Where the events are, and the pieces of what they say.
-fn layout(stream: &str) -> Layout {
-    let deltas::Layout { documents, texts } = deltas::layout(stream);
-    Layout { documents, texts: texts.into_iter().map(scattered).collect() }
-}
-
-/// One document, and what repeats its texts.
-fn whole(document: &str) -> Layout {
-    let texts = deltas::repeated(document).into_iter().map(scattered).collect();
-    Layout { documents: std::iter::once(0..document.len()).collect(), texts }
-}
-
-fn scattered(text: deltas::Scattered) -> Scattered {
-    Scattered { pieces: text.pieces, copies: text.copies }
 }
 
 /// The body of a record whose payload is not in it.

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use bytes::Bytes;
 use protocol::deltas::{self, Deltas, Reading};
-use redact::{Layout, Scattered, Stream, Withheld};
+use redact::{Stream, Withheld};
 
 use super::{Rules, event_of, frame_lines, message};
 
@@ -149,17 +149,6 @@ impl Mould {
         *pieces.get_mut(self.piece).ok_or(Withheld::Unsettled)? = encoded(&in_document(json, passes));
         Ok(event_of(self.lines.clone(), Some(&filled(&self.data, &pieces)?)).to_vec())
     }
-}
-
-/// The texts of a document that something beside them repeats.
-pub(super) fn repeated(document: &str) -> Vec<Scattered> {
-    let of = |text: deltas::Scattered| Scattered { pieces: text.pieces, copies: text.copies };
-    deltas::repeated(document).into_iter().map(of).collect()
-}
-
-/// One document, and those texts of it.
-pub(super) fn whole(document: &str) -> Layout {
-    Layout { documents: std::iter::once(0..document.len()).collect(), texts: repeated(document) }
 }
 
 /// The event's data with its pieces empty and what repeats them left out, masked; and whether that is another text.

@@ -265,8 +265,7 @@ impl Reader for Log {
     }
 }
 
-/// Writes what waits, and closes the file before it returns, so that it can be opened again at once. Readers close
-/// first: of two that close at one moment, neither would be the last, who folds the write-ahead log into the file.
+/// Writes what waits; the file is closed with the fields, so that it can be opened again at once. Readers close first: of two that close at one moment, neither would be the last, who folds the write-ahead log into the file.
 impl Drop for Log {
     fn drop(&mut self) {
         self.connections.close();

@@ -5,7 +5,10 @@
 
 use std::ops::Range;
 
+mod scattered;
 pub mod words;
+
+pub use scattered::{Layout, Scattered};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {

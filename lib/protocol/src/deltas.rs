@@ -8,6 +8,8 @@ mod walk;
 
 use std::{collections::BTreeMap, ops::Range};
 
+use json::{Layout, Scattered};
+
 use self::walk::{Kind, Step, walk};
 use crate::sse::Splitter;
 
@@ -37,32 +39,6 @@ pub enum Reading {
     Json,
     /// The provider has signed it and refuses it if it is changed.
     Signed,
-}
-
-/// What a whole stream consists of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// The data of events, where they are documents in one line.
-    pub documents: Vec<Range<usize>>,
-    /// In the order of their names.
-    pub texts: Vec<Scattered>,
-}
-
-/// One text of a whole stream: where its pieces are, and what repeats them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scattered {
-    pub pieces: Vec<Range<usize>>,
-    pub copies: Vec<Range<usize>>,
-}
-
-impl Scattered {
-    /// The same text in a document that begins there.
-    fn moved(mut self, by: usize) -> Scattered {
-        for range in self.pieces.iter_mut().chain(&mut self.copies) {
-            *range = range.start + by..range.end + by;
-        }
-        self
-    }
 }
 
 /// Members of a `delta` that stand there once, and whole.
@@ -109,6 +85,11 @@ pub fn repeated(document: &str) -> Vec<Scattered> {
         pieces.map(|piece| Scattered { pieces: vec![piece], copies: vec![copy.clone()] }).collect::<Vec<_>>()
     };
     copies.iter().take(COPIES_MAX).flat_map(of).collect()
+}
+
+/// One document, and the texts of it that it repeats.
+pub fn whole(document: &str) -> Layout {
+    Layout { documents: std::iter::once(0..document.len()).collect(), texts: repeated(document) }
 }
 
 /// Where the documents and texts of a stream of events are. An event that was cut off at the end counts as far as it goes.

@@ -43,8 +43,8 @@ mod view;
 mod work;
 
 pub use action::Action;
+pub use json::{Layout, Scattered};
 pub use keyring::{KEY_BYTES, Keyring, MaskingKey, Opened, Sealed};
-pub use mask::scattered::{Layout, Scattered};
 pub use rules::{Faults, RuleFile, RuleSet};
 pub use stream::{HELD_BYTES_MAX, Stream};
 

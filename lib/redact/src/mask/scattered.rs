@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use json::{Layout, Scattered};
+
 use super::{Looked, Marks, Mask, within_count};
 use crate::{
     Redacted, Withheld,
@@ -13,24 +15,6 @@ use crate::{
     escape::{self, Plain},
     view::Views,
 };
-
-/// What a body consists of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// Documents of JSON, in order: what is found in one leaves it one.
-    pub documents: Vec<Range<usize>>,
-    /// Texts whose pieces stand in them.
-    pub texts: Vec<Scattered>,
-}
-
-/// Where one text is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scattered {
-    /// Contents of JSON strings, in order.
-    pub pieces: Vec<Range<usize>>,
-    /// Values that repeat the text in a form of their own: they go as a whole, where something is found in it.
-    pub copies: Vec<Range<usize>>,
-}
 
 /// A piece as it reads, and where it stands in the whole text.
 struct Part<'t> {
