@@ -1,40 +1,36 @@
-//! Looking for bytes of a text, eight at a time.
+//! Looking for bytes of a text, sixteen at a time.
 //!
 //! It refuses to know what a text is.
 
-/// One in each byte of a word.
-pub const ONES: u64 = u64::from_ne_bytes([1; 8]);
-pub const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+use wide::u8x16;
 
 /// The next byte that ends the plain part of a JSON string: a quote, a backslash or a control character.
 pub(crate) fn next_special(text: &[u8], at: usize) -> Option<usize> {
-    let below_space = |word: u64| word.wrapping_sub(ONES * 0x20) & !word & HIGH_BITS;
-    next(text, at, |word| marks(word, b'"') | marks(word, b'\\') | below_space(word))
+    next(text, at, |bytes| is(bytes, b'"') | is(bytes, b'\\') | bytes.min(u8x16::splat(0x1f)).simd_eq(bytes))
 }
 
-/// The high bit of the bytes of a word that are this one; above the first of them, of others too.
+/// All bits of those bytes that are this one.
 #[inline]
-pub fn marks(word: u64, byte: u8) -> u64 {
-    let unlike = word ^ (ONES * u64::from(byte));
-    unlike.wrapping_sub(ONES) & !unlike & HIGH_BITS
+pub fn is(bytes: u8x16, byte: u8) -> u8x16 {
+    bytes.simd_eq(u8x16::splat(byte))
 }
 
-/// The place of the first byte whose high bit `marked` sets; it is told eight bytes, and nothing of those behind the end.
+/// The place of the first byte of which `wanted` sets the high bit; it is told sixteen, and spaces in place of those behind
+/// the end.
 #[inline]
-pub fn next(text: &[u8], mut at: usize, marked: impl Fn(u64) -> u64) -> Option<usize> {
-    let rest = text.get(at..)?;
-    let (words, tail) = rest.as_chunks::<8>();
+pub fn next(text: &[u8], mut at: usize, wanted: impl Fn(u8x16) -> u8x16) -> Option<usize> {
+    let (words, tail) = text.get(at..)?.as_chunks();
     for word in words {
-        let found = marked(u64::from_le_bytes(*word));
+        let found = wanted(u8x16::new(*word)).to_bitmask();
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(at + found.trailing_zeros() as usize);
         }
-        at += 8;
+        at += word.len();
     }
-    let mut word = [b' '; 8];
+    let mut word = [b' '; 16];
     word[..tail.len()].copy_from_slice(tail);
-    let found = marked(u64::from_le_bytes(word));
-    (found != 0).then(|| at + found.trailing_zeros() as usize / 8)
+    let found = wanted(u8x16::new(word)).to_bitmask();
+    (found != 0).then(|| at + found.trailing_zeros() as usize)
 }
 
 #[cfg(test)]
@@ -43,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_next_special_byte_is_found_wherever_it_stands() {
-        for length in 0..20 {
+        for length in 0..40 {
             for place in 0..length {
                 for special in *b"\"\\\n\x00\x1f" {
                     let mut text = vec![b'~'; length];

@@ -1,6 +1,6 @@
 //! Looking at bytes around a place, within bounds; and sets of bytes.
 
-use json::words::{HIGH_BITS, ONES, marks, next};
+use json::words::{is, next};
 
 /// A set of bytes, written as `A-Za-z0-9_-`: ranges, single bytes, a hyphen at the end.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,23 +85,6 @@ pub(crate) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize 
     at + rest.iter().position(|byte| !wanted(*byte)).unwrap_or(rest.len())
 }
 
-/// The end of the run of digits that goes on at `at`.
-#[inline]
-pub(crate) fn digits_end(text: &[u8], at: usize) -> usize {
-    let no_digit = |word: u64| {
-        let value = word ^ (ONES * 0x30);
-        (((value & !HIGH_BITS) + ONES * 0x76) | value) & HIGH_BITS
-    };
-    // Mostly it is near.
-    if let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
-        let found = no_digit(u64::from_le_bytes(*word));
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-    }
-    next(text, at, no_digit).map_or(text.len(), |end| end.min(text.len()))
-}
-
 /// The start of the run of `wanted` bytes that ends before `at`; at most `longest` bytes back.
 pub(crate) fn run_back(text: &[u8], at: usize, longest: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let floor = at.saturating_sub(longest);
@@ -109,9 +92,10 @@ pub(crate) fn run_back(text: &[u8], at: usize, longest: usize, wanted: impl Fn(u
     at - run
 }
 
-/// The next quote or backslash, eight bytes at a time: in nested JSON it is near, and a call would cost more than the way.
-pub(crate) fn next_quote_or_backslash(text: &[u8], at: usize) -> Option<usize> {
-    next(text, at, |word| marks(word, b'"') | marks(word, b'\\'))
+/// The next backslash: in nested JSON it is near, and a call would cost more than the way.
+#[inline]
+pub(crate) fn next_backslash(text: &[u8], at: usize) -> Option<usize> {
+    next(text, at, |bytes| is(bytes, b'\\'))
 }
 
 pub(crate) fn before(text: &[u8], at: usize) -> Option<u8> {
@@ -145,7 +129,11 @@ pub(crate) fn stands_alone(text: &[u8], start: usize, end: usize, barred: &[u8])
 
 /// `\n4111…` in a text that is no JSON: the letter belongs to a written escape, not to a word.
 pub(crate) fn after_escape(text: &[u8], at: usize) -> bool {
-    at >= 2 && text[at - 2] == b'\\' && matches!(text[at - 1], b'n' | b'r' | b't')
+    at >= 2 && ends_escape(text[at - 1]) && text[at - 2] == b'\\'
+}
+
+pub(crate) fn ends_escape(letter: u8) -> bool {
+    matches!(letter, b'n' | b'r' | b't')
 }
 
 /// Is there a UUID, as its five groups of hexadecimal digits, that shares bytes with this range?
@@ -166,33 +154,6 @@ fn is_uuid(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_next_quote_or_backslash_is_found_wherever_it_stands() {
-        for length in 0..20 {
-            for place in 0..length {
-                for special in *b"\"\\\n" {
-                    let mut text = vec![b'~'; length];
-                    text[place] = special;
-                    let listed = (special != b'\n').then_some(place);
-                    assert_eq!(next_quote_or_backslash(&text, 0), listed, "{text:?}");
-                }
-            }
-        }
-        assert_eq!(next_quote_or_backslash(b"", 1), None);
-    }
-
-    #[test]
-    fn runs_of_digits_end_where_they_end() {
-        for end in 0..20 {
-            for other in 0..=u8::MAX {
-                let text = [&b"01234567890123456789"[..end], &[other], b"7"].concat();
-                let expected = if other.is_ascii_digit() { end + 2 } else { end };
-                assert_eq!(digits_end(&text, 0), expected, "{text:?}");
-            }
-        }
-        assert_eq!(digits_end(b"12", 2), 2);
-    }
 
     #[test]
     fn sets_are_read_as_they_are_written() {

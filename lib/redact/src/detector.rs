@@ -56,8 +56,9 @@ pub(crate) struct Sides {
     pub(crate) not_before: &'static [u8],
     /// No word goes on from before.
     pub(crate) apart: bool,
-    /// The first digit; anything when empty.
+    /// The first digit and the second; anything when empty.
     pub(crate) first: &'static [u8],
+    pub(crate) second: &'static [u8],
     /// What the byte behind may be; anything when empty.
     pub(crate) behind: &'static [u8],
     /// What may follow that, besides a digit.
@@ -74,6 +75,7 @@ impl Sides {
             not_before: b"",
             apart: false,
             first: b"",
+            second: b"",
             behind: b"",
             beyond: b"",
         }
@@ -94,9 +96,20 @@ impl Sides {
     }
 }
 
-/// The first digits of all brands.
-const BRANDS: &[u8] = b"12345689";
-const CARD: &[Sides] = &[Sides::apart(12, 19, b".", BRANDS), Sides::apart(3, 11, b".", BRANDS).before(b" -", b"")];
+/// With the first two digits of all brands, in one piece or in groups.
+const CARD: &[Sides] = &[
+    card(b"1", b"8", 12, 19),
+    card(b"1", b"8", 3, 11).before(b" -", b""),
+    card(b"2", b"1234567", 12, 19),
+    card(b"2", b"1234567", 3, 11).before(b" -", b""),
+    card(b"345689", b"", 12, 19),
+    card(b"345689", b"", 3, 11).before(b" -", b""),
+];
+
+const fn card(first: &'static [u8], second: &'static [u8], shortest: usize, longest: usize) -> Sides {
+    Sides { second, ..Sides::apart(shortest, longest, b".", first) }
+}
+
 const CAPITALS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const IBAN: &[Sides] = &[Sides { before: CAPITALS, second_before: CAPITALS, ..Sides::any(2, 31) }];
 const PHONE: &[Sides] = &[
@@ -110,12 +123,6 @@ const PHONE: &[Sides] = &[
     Sides::apart(1, 1, b"+-", b"1").before(b" -.", b"("),
     Sides::apart(3, 3, b"+-", b"23456789").before(b" -.", b""),
 ];
-const IPV4: &[Sides] = &[
-    Sides::apart(1, 1, b".", b"").before(b".", b""),
-    Sides::apart(2, 2, b".", b"123456789").before(b".", b""),
-    Sides::apart(3, 3, b".", b"12").before(b".", b""),
-];
-
 /// Checks the candidate whose anchor stands at `at`.
 type Check = fn(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)>;
 
@@ -140,7 +147,7 @@ const DETECTORS: &[Detector] = &[
     Detector { name: "iban", shape: Shape::Digits(IBAN), check: iban::check },
     Detector { name: "email", shape: Shape::AtSign, check: email::check },
     Detector { name: "phone", shape: Shape::Digits(PHONE), check: phone::check },
-    Detector { name: "ipv4", shape: Shape::Digits(IPV4), check: ip::v4 },
+    Detector { name: "ipv4", shape: Shape::Dot, check: ip::v4 },
     Detector { name: "ipv6", shape: Shape::Colon, check: ip::v6 },
     Detector { name: "mac_colon", shape: Shape::Colon, check: hardware::check },
     Detector { name: "mac_hyphen", shape: Shape::Hyphen, check: hardware::check },

@@ -320,9 +320,11 @@ impl<'a, 'm> Walk<'a, 'm> {
         let raw = self.text.get(range.clone()).unwrap_or_default();
         self.remember(raw, &range, named);
         let (field, fields) = (self.field(), self.levels.last().map_or(&self.fields, |level| &level.current));
-        let leads_on = (may_be_document(raw) || raw.starts_with('\\'))
-            && (!fields.is_empty() || self.mask.rules().may_hold_blob(raw));
-        if keyed.is_none() && hits.is_empty() && !named && field.is_none() && !leads_on {
+        let leads_on = || {
+            (may_be_document(raw) || raw.starts_with('\\'))
+                && (!fields.is_empty() || self.mask.rules().may_hold_blob(raw))
+        };
+        if keyed.is_none() && hits.is_empty() && !named && field.is_none() && !leads_on() {
             return Ok(());
         }
         let plain = Plain::of(raw);

@@ -8,7 +8,7 @@ use std::{borrow::Cow, ops::Range};
 
 use memchr::memchr;
 
-use crate::bytes::next_quote_or_backslash;
+use crate::bytes::next_backslash;
 
 /// How far apart escapes are in nested JSON, in bytes: room for as many is made at once.
 const UNIT_DISTANCE: usize = 12;
@@ -57,18 +57,22 @@ impl<'r> Plain<'r> {
         let Some(first) = memchr(b'\\', raw.as_bytes()) else {
             return Plain { text: Cow::Borrowed(raw), units: Vec::new() };
         };
-        let (mut text, mut units) = (String::with_capacity(raw.len()), Vec::with_capacity(raw.len() / UNIT_DISTANCE));
+        // No escape is shorter than what it stands for.
+        let (mut text, mut length) = (vec![0; raw.len()], 0);
+        let mut units = Vec::with_capacity(raw.len() / UNIT_DISTANCE);
         let (mut at, mut next) = (0, Some(first));
         while let Some(start) = next {
-            text.push_str(&raw[at..start]);
-            let (letter, length) = unit(&raw[start..]);
-            at = start + length;
-            let plain = text.len();
-            text.push(letter);
-            units.push(Unit::new(start..at, plain..text.len()));
+            length = copy(raw.as_bytes(), at..start, &mut text, length);
+            let (letter, unit) = unit(&raw[start..]);
+            at = start + unit;
+            let plain = length..length + letter.encode_utf8(&mut text[length..]).len();
+            length = plain.end;
+            units.push(Unit::new(start..at, plain));
             next = next_backslash(raw.as_bytes(), at);
         }
-        text.push_str(&raw[at..]);
+        length = copy(raw.as_bytes(), at..raw.len(), &mut text, length);
+        text.truncate(length);
+        let text = String::from_utf8(text).expect("whole characters make a text");
         Plain { text: Cow::Owned(text), units }
     }
 
@@ -110,15 +114,15 @@ pub(crate) fn encode(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Quotes in a string are mostly escaped, so that the next special byte is a backslash.
-fn next_backslash(raw: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at = next_quote_or_backslash(raw, at)?;
-        if raw[at] == b'\\' {
-            return Some(at);
-        }
-        at += 1;
+/// Copies a part of a text behind what is written already; says where it ends. Mostly it is short.
+fn copy(from: &[u8], range: Range<usize>, to: &mut [u8], at: usize) -> usize {
+    const SHORT: usize = 16;
+    let end = at + range.len();
+    match (from[range.start..].first_chunk::<SHORT>(), to[at..].first_chunk_mut::<SHORT>()) {
+        (Some(from), Some(to)) if range.len() <= SHORT => *to = *from,
+        _ => to[at..end].copy_from_slice(&from[range]),
     }
+    end
 }
 
 /// The first character that `text` stands for, and how many of its bytes say so.

@@ -30,7 +30,11 @@ pub(crate) struct Keyed {
 
 /// All names of a set of rules, by their last letters; in the order of precedence.
 #[derive(Debug)]
-pub(crate) struct Names(Vec<Ending>);
+pub(crate) struct Names {
+    by_last: Vec<Ending>,
+    /// Whether some name ends in two bytes, by [`last_two`].
+    ends: Box<[bool; 1 << 10]>,
+}
 
 /// The names with one last letter.
 #[derive(Clone, Debug, Default)]
@@ -51,21 +55,31 @@ impl Entry {
 
 impl Names {
     pub(crate) fn new(entries: Vec<Entry>, stops: Vec<String>) -> Names {
-        let mut names = vec![Ending::default(); 256];
+        let (mut by_last, mut ends) = (vec![Ending::default(); 256], Box::new([false; 1 << 10]));
         for entry in entries {
             let Some(last) = entry.name.bytes().last() else { continue };
-            let of_letter = &mut names[usize::from(last)];
+            match entry.name.as_bytes() {
+                [.., second, _] => ends[last_two(*second, last)] = true,
+                _ => (0..=u8::MAX).for_each(|second| ends[last_two(second, last)] = true),
+            }
+            let of_letter = &mut by_last[usize::from(last)];
             if entry.ending { of_letter.endings.push(entry) } else { of_letter.whole.push(entry) }
         }
         for stop in stops {
             let Some(last) = stop.bytes().last() else { continue };
-            names[usize::from(last)].stops.push(stop);
+            by_last[usize::from(last)].stops.push(stop);
         }
-        Names(names)
+        Names { by_last, ends }
     }
 
     /// The rule of the values under this name.
     pub(crate) fn keyed(&self, name: &[u8]) -> Option<Keyed> {
+        // Most end as no name does.
+        let mut letters = name.iter().rev().copied().filter(|byte| !parts_words(*byte));
+        let last = letters.find(|byte| !byte.is_ascii_digit())?;
+        if !self.ends[last_two(letters.next().unwrap_or_default(), last)] {
+            return None;
+        }
         let mut buffer = [0; NAME_BYTES_MAX];
         let plain = plain_name(name, &mut buffer)?;
         let mut end = plain.len();
@@ -73,7 +87,7 @@ impl Names {
             end -= 1;
         }
         let plain = std::str::from_utf8(&plain[..end]).ok()?;
-        let of_letter = &self.0[usize::from(plain.bytes().last()?)];
+        let of_letter = &self.by_last[usize::from(plain.bytes().last()?)];
         let found = match of_letter.whole.iter().find(|entry| entry.name == plain) {
             Some(entry) => entry.keyed,
             None => of_letter.ending(plain)?,
@@ -96,13 +110,23 @@ pub(crate) fn normalised(name: &[u8]) -> String {
     String::from_utf8_lossy(plain).into_owned()
 }
 
+/// What stands between the words of a name.
+fn parts_words(byte: u8) -> bool {
+    matches!(byte, b'_' | b'-' | b'.' | b' ')
+}
+
+/// Five bits of each: letters are told apart, whatever their case.
+fn last_two(second: u8, last: u8) -> usize {
+    usize::from(second & 0x1f) << 5 | usize::from(last & 0x1f)
+}
+
 /// None when the name is too long.
 fn plain_name<'b>(name: &[u8], buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b [u8]> {
     if name.len() > NAME_BYTES_MAX {
         return None;
     }
     let mut length = 0;
-    for byte in name.iter().filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' ')) {
+    for byte in name.iter().filter(|byte| !parts_words(**byte)) {
         buffer[length] = if byte.is_ascii() { byte.to_ascii_lowercase() } else { b'?' };
         length += 1;
     }

@@ -6,6 +6,8 @@
 
 mod link;
 
+use std::ops::Range;
+
 use self::link::{Link, link, separator, typed};
 use crate::{
     bytes::{before, run, run_back},
@@ -55,20 +57,23 @@ pub(crate) fn may_announce(text: &[u8], at: usize, end: usize) -> bool {
 
 /// `at` is somewhere in the name.
 pub(crate) fn check(rules: &Rules, text: &[u8], at: usize) -> Outcome {
-    let mut outcome = Outcome::default();
     let end = name_end(text, at);
-    if !may_announce(text, at, end) {
-        return outcome;
-    }
-    outcome.walked = end - at;
-    if is_json_quote(text[end]) {
-        let start = run_back(text, at, NAME_BYTES_MAX, |byte| !is_json_quote(byte) && byte != b'\n');
-        let opened = before(text, start).is_some_and(is_json_quote);
-        outcome.quoted_name = opened && rules.names.keyed(&text[start..end]).is_some();
-        outcome.name_at = start;
-    }
+    if may_announce(text, at, end) { announced(rules, text, at, end) } else { Outcome::default() }
+}
+
+/// What the name that goes on at `at` and ends at `end` may announce.
+pub(crate) fn announced(rules: &Rules, text: &[u8], at: usize, end: usize) -> Outcome {
+    let mut outcome = Outcome { walked: end - at, ..Outcome::default() };
     let start = run_back(text, at, NAME_BYTES_MAX, is_name);
-    outcome.hit = hit(rules, text, start, end, &mut outcome.far);
+    let keyed = rules.names.keyed(&text[start..end]);
+    if is_json_quote(text[end]) {
+        let quoted = run_back(text, at, NAME_BYTES_MAX, |byte| !is_json_quote(byte) && byte != b'\n');
+        let opened = before(text, quoted).is_some_and(is_json_quote);
+        let whole = || if quoted == start { keyed } else { rules.names.keyed(&text[quoted..end]) };
+        outcome.quoted_name = opened && whole().is_some();
+        outcome.name_at = quoted;
+    }
+    outcome.hit = hit(rules, text, start..end, keyed, &mut outcome.far);
     outcome.walked += outcome.hit.map_or(0, |hit| hit.end - start);
     if let Some(hit) = &mut outcome.hit {
         hit.name = Some(start);
@@ -93,10 +98,10 @@ fn is_flag(text: &[u8], at: usize) -> bool {
     text[name..].starts_with(b"--")
 }
 
-fn hit(rules: &Rules, text: &[u8], start: usize, end: usize, far: &mut usize) -> Option<Hit> {
-    let link = link(text, start, end)?;
+fn hit(rules: &Rules, text: &[u8], name: Range<usize>, keyed: Option<Keyed>, far: &mut usize) -> Option<Hit> {
+    let link = link(text, name.start, name.end)?;
     *far = link.value + 1;
-    let keyed = keyed_at(rules, text, start, end)?;
+    let keyed = keyed.or_else(|| of_two_words(rules, text, name))?;
     let (from, to, quoted) = value(rules, text, &link, keyed)?;
     *far = to + SPACES_MAX + 2;
     let (from, to) = trim(text, from, to, keyed.value);
@@ -131,18 +136,14 @@ pub(crate) fn flag(rules: &Rules, argument: &[u8]) -> Option<Keyed> {
     name.iter().all(|byte| is_name(*byte)).then(|| rules.names.keyed(name)).flatten()
 }
 
-fn keyed_at(rules: &Rules, text: &[u8], start: usize, end: usize) -> Option<Keyed> {
-    let name = &text[start..end];
-    if let Some(keyed) = rules.names.keyed(name) {
-        return Some(keyed);
-    }
-    // `API key: …`, `social security number: …`: the name is two words.
-    let gap = (before(text, start) == Some(b' ')).then(|| start - 1)?;
+/// `API key: …`, `social security number: …`: the name is two words.
+fn of_two_words(rules: &Rules, text: &[u8], name: Range<usize>) -> Option<Keyed> {
+    let gap = (before(text, name.start) == Some(b' ')).then(|| name.start - 1)?;
     let word = run_back(text, gap, NAME_BYTES_MAX / 2, |byte| byte.is_ascii_alphabetic());
-    if word == gap || !name.iter().all(u8::is_ascii_alphabetic) {
+    if word == gap || !text[name.clone()].iter().all(u8::is_ascii_alphabetic) {
         return None;
     }
-    rules.names.keyed(&text[word..end])
+    rules.names.keyed(&text[word..name.end])
 }
 
 /// Where a value without quotes ends: in an element, with the line, in an environment file, anywhere else.

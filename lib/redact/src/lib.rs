@@ -11,6 +11,7 @@
 use std::sync::{Arc, LazyLock};
 
 use schemas::{Direction, record::Redaction};
+use simdutf8::basic::from_utf8;
 
 use crate::{
     field::Scene,
@@ -20,6 +21,7 @@ use crate::{
 };
 
 mod action;
+mod block;
 mod bytes;
 mod depth;
 mod detector;
@@ -167,7 +169,7 @@ impl Redactor {
     /// column in the evidence.
     pub fn redact(&self, field: &str, body: &[u8]) -> Result<Redacted, Withheld> {
         within_limit(body.len())?;
-        let text = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
+        let text = from_utf8(body).map_err(|_| Withheld::NotText)?;
         self.mask(body.len()).message(field, text)
     }
 
@@ -186,7 +188,7 @@ impl Redactor {
         layout: impl Fn(&str) -> Layout,
     ) -> Result<Redacted, Withheld> {
         within_limit(body.len())?;
-        let text = std::str::from_utf8(body).map_err(|_| Withheld::NotText)?;
+        let text = from_utf8(body).map_err(|_| Withheld::NotText)?;
         self.mask(body.len()).scattered(field, text, &layout)
     }
 

@@ -165,7 +165,7 @@ impl<'m> Mask<'m> {
     fn of_message<'t>(&mut self, text: &'t str) -> Result<Looked<'t>, Withheld> {
         let (marks, views) = self.marks(text)?;
         if marks.hits.is_empty()
-            && marks.names.is_empty()
+            && !views.first.may_be_in_documents(&marks.names)
             && self.fields.is_empty()
             && !(marks.has_long_base64 && self.rules.may_hold_blob(text))
         {

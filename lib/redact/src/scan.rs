@@ -8,22 +8,21 @@
 use std::ops::Range;
 
 use self::{
-    block::{BEFORE, BLOCK_BYTES, Marks, WINDOW_BYTES},
     candidate::is_keyword,
-    runs::Ways,
+    marks::{Signs, run},
 };
 use crate::{
     Withheld,
-    bytes::{digits_end, window},
-    detector, keyed,
+    block::{BLOCK_BYTES, places},
+    bytes, detector, keyed,
     rules::{How, RuleId, Rules, Target},
     work::Work,
 };
 
 pub(crate) mod anchors;
-mod block;
 mod candidate;
 mod join;
+mod marks;
 pub(crate) mod reference;
 pub(crate) mod runs;
 
@@ -101,16 +100,27 @@ impl Scan<'_> {
     /// Every literal, every run of digits and every sign that may be part of an address, in one pass.
     fn anchors(&mut self, from: usize, to: usize) -> Result<(), Withheld> {
         let (rules, text) = (self.rules, self.text);
-        let mut room = [0; WINDOW_BYTES];
+        let (mut last, mut next) = (Signs::before(text, from), Signs::of(text, from));
         for base in (from..to).step_by(BLOCK_BYTES) {
-            let marks = Marks::of(window::<BEFORE, WINDOW_BYTES>(text, base, &mut room), rules);
+            let here = std::mem::replace(&mut next, Signs::of(text, base + BLOCK_BYTES));
             let wanted = low_bits(to - base);
-            for place in bits(marks.shapes & wanted) {
-                self.shape(base + place)?;
+            let shapes = here.beginnings(&last, &next, rules.runs.within_hashes);
+            for place in places(shapes & wanted) {
+                // By far most are digits.
+                match run(here.digits, place) {
+                    0 => self.sign(base + place)?,
+                    length => {
+                        let known = base + place + length;
+                        let goes_on = place + length == BLOCK_BYTES;
+                        let end = if goes_on { bytes::run(text, known, |byte| byte.is_ascii_digit()) } else { known };
+                        self.digits(base + place..end)?;
+                    }
+                }
             }
-            for place in bits(marks.literals & wanted) {
+            for place in places(rules.literals.marks(text, base) & wanted) {
                 self.literals(base + place)?;
             }
+            last = here;
         }
         Ok(())
     }
@@ -126,12 +136,11 @@ impl Scan<'_> {
         })
     }
 
-    /// What the digit or sign that stands here may be part of.
-    fn shape(&mut self, at: usize) -> Result<(), Withheld> {
+    /// What the sign that stands here may be part of.
+    #[inline(never)]
+    fn sign(&mut self, at: usize) -> Result<(), Withheld> {
         let rules = self.rules;
         match self.text[at] {
-            // By far most are digits.
-            byte if byte.is_ascii_digit() => self.digits(at),
             b'@' => self.candidates(&rules.at_sign, at),
             b':' if is_one_of_many(self.text, at) => self.candidates(&rules.colon, at),
             b':' => Ok(()),
@@ -220,7 +229,7 @@ impl Scan<'_> {
             self.set_done(names, at + 1);
             return self.work.spend(CANDIDATE_COST + end - at);
         }
-        let outcome = keyed::check(self.rules, self.text, at);
+        let outcome = keyed::announced(self.rules, self.text, at, end);
         self.work.spend(CANDIDATE_COST + outcome.walked)?;
         let resume = outcome.hit.map_or(at + 1, |hit| hit.end.max(at + 1));
         self.set_done(names, resume);
@@ -237,22 +246,20 @@ impl Scan<'_> {
         finders.iter().try_for_each(|finder| self.candidate(*finder, at))
     }
 
-    /// The run of digits that starts here, by its length and its sides: hardly any of them can be anything.
-    #[inline]
-    fn digits(&mut self, start: usize) -> Result<(), Withheld> {
-        let (rules, text) = (self.rules, self.text);
-        let end = digits_end(text, start + 1);
-        let ways = rules.runs.ways(text, start..end);
-        if ways.is_none() && end - start <= LONG_RUN { Ok(()) } else { self.run(start..end, ways) }
+    /// A whole run of digits, by its length and what stands around it: hardly any of them can be anything.
+    #[inline(always)]
+    fn digits(&mut self, run: Range<usize>) -> Result<(), Withheld> {
+        let is_worth = self.rules.runs.may_be_any(self.text, &run) || run.len() > LONG_RUN;
+        if is_worth { self.run(run) } else { Ok(()) }
     }
 
     #[inline(never)]
-    fn run(&mut self, run: Range<usize>, ways: Ways<'_>) -> Result<(), Withheld> {
+    fn run(&mut self, run: Range<usize>) -> Result<(), Withheld> {
         if run.len() > LONG_RUN {
             // The run may also be the end of a number that begins before it.
             self.note(run.start.saturating_sub(detector::REACH / 4), run.end + 1, 0);
         }
-        for way in ways {
+        for way in self.rules.runs.ways(self.text, run.clone()) {
             let Some(at) = run.start.checked_sub(way.lead) else { continue };
             if self.rules.finders[way.finder].may_begin(self.text, at) {
                 self.candidate(way.finder, at)?;
@@ -265,16 +272,6 @@ impl Scan<'_> {
 /// The lowest bits of a word: as many as that, or all.
 fn low_bits(count: usize) -> u64 {
     if count < BLOCK_BYTES { (1 << count) - 1 } else { u64::MAX }
-}
-
-/// The places of the bits that are set, from the lowest on.
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = word.trailing_zeros() as usize;
-        let any = word != 0;
-        word &= word.wrapping_sub(1);
-        any.then_some(place)
-    })
 }
 
 /// Fewest colons of an address that has no two together.

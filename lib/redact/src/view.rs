@@ -9,10 +9,10 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use self::flat::{Reading, Seen, flatten};
-use crate::Withheld;
+use crate::{Withheld, bytes::before};
 
 mod base64;
 mod canonical;
@@ -121,6 +121,30 @@ impl<'a> View<'a> {
     /// Are all offsets in the view those of the text?
     pub(crate) fn is_in_step(&self) -> bool {
         self.breaks.is_empty()
+    }
+
+    /// May one of the quoted names at these places of the text, which are in order, be a string of a document, rather than
+    /// part of a text? A string that is a document begins as one does.
+    pub(crate) fn may_be_in_documents(&self, names: &[usize]) -> bool {
+        if !self.is_in_step() {
+            return !names.is_empty();
+        }
+        // Of each depth: what was looked at for the string around, and whether that begins as a document does.
+        let mut around = [(0, false); NESTING_MAX];
+        names.iter().any(|name| {
+            let depth = match before(&self.bytes, *name) {
+                Some(quote @ 0xf8..=0xfe) => usize::from(quote - QUOTE_BASE),
+                _ => return true,
+            };
+            let (done, is_document) = &mut around[depth];
+            let outer = if depth == 1 { b'"' } else { QUOTE_BASE + depth as u8 - 1 };
+            let seen = std::mem::replace(done, *name);
+            if let Some(opening) = memrchr(outer, &self.bytes[seen..*name]) {
+                let first = self.bytes[seen + opening + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
+                *is_document = first.is_none_or(|byte| matches!(byte, b'{' | b'[' | 0x80..) || is_quote(*byte));
+            }
+            *is_document
+        })
     }
 
     /// The range of the view that shows this range of the text, whole units at both ends.

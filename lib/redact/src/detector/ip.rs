@@ -6,14 +6,16 @@ use crate::view::is_quote;
 
 const V6_BYTES_MAX: usize = 45;
 const V6_GROUPS: usize = 8;
+const OCTET_DIGITS_MAX: usize = 3;
 
-/// Four octets that are not part of a longer dotted number, nor a version.
+/// Four octets that are not part of a longer dotted number, nor a version. `at` is the first dot.
 pub(crate) fn v4(text: &[u8], at: usize, _: &mut Look) -> Option<(usize, usize)> {
-    let end = dotted_quad(text, at)?;
+    let start = run_back(text, at, OCTET_DIGITS_MAX + 1, |byte| byte.is_ascii_digit());
+    let end = dotted_quad(text, start)?;
     let longer = text.get(end) == Some(&b'.') && is_digit(text, end + 1);
-    let dotted = before(text, at) == Some(b'.');
-    let alone = stands_alone(text, at, end, b"") && !longer && !dotted && !is_version(text, at, end);
-    alone.then_some((at, end))
+    let dotted = before(text, start) == Some(b'.');
+    let alone = stands_alone(text, start, end, b"") && !longer && !dotted && !is_version(text, start, end);
+    alone.then_some((start, end))
 }
 
 fn dotted_quad(text: &[u8], at: usize) -> Option<usize> {
@@ -26,9 +28,9 @@ fn dotted_quad(text: &[u8], at: usize) -> Option<usize> {
 }
 
 fn octet(text: &[u8], start: usize) -> Option<usize> {
-    let window = &text[..text.len().min(start + 4)];
+    let window = &text[..text.len().min(start + OCTET_DIGITS_MAX + 1)];
     let end = run(window, start, |byte| byte.is_ascii_digit());
-    let digits = text.get(start..end).filter(|digits| (1..=3).contains(&digits.len()))?;
+    let digits = text.get(start..end).filter(|digits| (1..=OCTET_DIGITS_MAX).contains(&digits.len()))?;
     let value = digits.iter().fold(0_u32, |value, digit| value * 10 + u32::from(digit - b'0'));
     (value <= 255 && (digits.len() == 1 || digits[0] != b'0')).then_some(end)
 }
@@ -63,7 +65,7 @@ pub(crate) fn v6(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usiz
     // What follows in the same run is part of the same.
     look.none_before = end;
     if text.get(end) == Some(&b'.') {
-        let last = run_back(text, end, 3, |byte| byte.is_ascii_digit());
+        let last = run_back(text, end, OCTET_DIGITS_MAX, |byte| byte.is_ascii_digit());
         end = dotted_quad(text, last)?;
     }
     while end > start && text[end - 1] == b':' && !text[..end].ends_with(b"::") {

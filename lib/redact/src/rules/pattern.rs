@@ -8,7 +8,7 @@ use regex_automata::{
     meta::Regex,
     util::{primitives::NonMaxUsize, syntax},
 };
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Capture, Class, Hir, HirKind, Repetition};
 
 use super::prefix::Prefix;
 use crate::bytes::ByteSet;
@@ -25,7 +25,8 @@ pub(crate) struct Pattern {
     alphabet: ByteSet,
     /// The first group is what is masked.
     grouped: bool,
-    /// A pattern that ends in a repeated class goes on as far as the class does.
+    /// A pattern that ends in a repeated class goes on as far as the class does. The expression has it as often as it must
+    /// be there: a shorter one costs less to search with.
     tail: Option<ByteSet>,
 }
 
@@ -47,16 +48,11 @@ impl Pattern {
         let bytes_max = properties.maximum_len().filter(|most| *most <= PATTERN_BYTES_MAX).ok_or_else(|| {
             format!("the pattern is not bounded: use {{n,m}} for + and *, at most {PATTERN_BYTES_MAX} bytes")
         })?;
-        let regex = Regex::builder().build_from_hir(&hir).map_err(|error| format!("not a pattern: {error}"))?;
+        let (prefix, alphabet) = (Prefix::of(&hir), alphabet(&hir));
         let grouped = properties.explicit_captures_len() > 0;
-        Ok(Pattern {
-            prefix: Prefix::of(&hir),
-            bytes_max,
-            alphabet: alphabet(&hir),
-            grouped,
-            tail: if grouped { None } else { tail(&hir) },
-            regex,
-        })
+        let (least, tail) = without_tail(hir);
+        let regex = Regex::builder().build_from_hir(&least).map_err(|error| format!("not a pattern: {error}"))?;
+        Ok(Pattern { regex, prefix, bytes_max, alphabet, grouped, tail })
     }
 
     pub(crate) fn bytes_max(&self) -> usize {
@@ -95,14 +91,21 @@ impl Pattern {
             // Start and end of the whole, and of the first group.
             let mut slots = [None; 4];
             self.regex.search_slots(&input, &mut slots)?;
-            let [start, end, group_start, group_end] = slots.map(|slot| slot.map(NonMaxUsize::get));
-            return Some(Match { end: end?, masked: group_start.zip(group_end).or(start.zip(end))? });
+            let [_, end, group_start, group_end] = slots.map(|slot| slot.map(NonMaxUsize::get));
+            let whole = self.whole(text, end?);
+            // Where the group is the end of the pattern, it goes on with it.
+            let masked = group_start.zip(group_end).map_or((at, whole), |(start, group_end)| {
+                (start, if Some(group_end) == end { whole } else { group_end })
+            });
+            return Some(Match { end: whole, masked });
         }
-        let mut end = self.regex.search_half(&input)?.offset();
-        if let Some(tail) = &self.tail {
-            end = crate::bytes::run(text, end, |byte| tail.has(byte));
-        }
+        let end = self.whole(text, self.regex.search_half(&input)?.offset());
         Some(Match { end, masked: (at, end) })
+    }
+
+    /// The end of a match with its tail.
+    fn whole(&self, text: &[u8], end: usize) -> usize {
+        self.tail.as_ref().map_or(end, |tail| crate::bytes::run(text, end, |byte| tail.has(byte)))
     }
 
     /// Where the next match begins.
@@ -137,20 +140,27 @@ fn add_class(set: &mut ByteSet, class: &Class) {
     }
 }
 
-/// The class that the pattern ends in, when it is repeated.
-fn tail(hir: &Hir) -> Option<ByteSet> {
-    let last = match hir.kind() {
-        HirKind::Concat(parts) => parts.last()?,
-        _ => hir,
-    };
-    let HirKind::Repetition(repetition) = last.kind() else { return None };
-    if repetition.max == Some(repetition.min) {
-        return None;
+/// The pattern with the class that it ends in as often as it must be there, and that class, when it may be repeated.
+fn without_tail(pattern: Hir) -> (Hir, Option<ByteSet>) {
+    match pattern.kind() {
+        HirKind::Concat(parts) => {
+            let Some((last, before)) = parts.split_last() else { return (pattern, None) };
+            let (last, tail) = without_tail(last.clone());
+            (Hir::concat(before.iter().cloned().chain([last]).collect()), tail)
+        }
+        HirKind::Capture(capture) => {
+            let (sub, tail) = without_tail((*capture.sub).clone());
+            (Hir::capture(Capture { sub: Box::new(sub), ..capture.clone() }), tail)
+        }
+        HirKind::Repetition(repetition) if repetition.max != Some(repetition.min) => {
+            let HirKind::Class(class @ Class::Bytes(_)) = repetition.sub.kind() else { return (pattern, None) };
+            let mut tail = ByteSet::none();
+            add_class(&mut tail, class);
+            let least = Repetition { max: Some(repetition.min), ..repetition.clone() };
+            (Hir::repetition(least), Some(tail))
+        }
+        _ => (pattern, None),
     }
-    let HirKind::Class(class) = repetition.sub.kind() else { return None };
-    let mut set = ByteSet::none();
-    add_class(&mut set, class);
-    Some(set)
 }
 
 #[cfg(test)]
@@ -187,7 +197,14 @@ mod tests {
         let pattern = Pattern::new("x_[a-c]{2,4}").expect("it is bounded");
         assert_eq!(pattern.at(b"x_abcabcabcd", 0).map(|found| found.end), Some(11));
         assert_eq!(pattern.at(b"x_ad", 0).map(|found| found.end), None);
-        let group = Pattern::new("k=([0-9]{2})").expect("it is bounded");
-        assert_eq!(group.at(b"k=123", 0).map(|found| found.masked), Some((2, 4)));
+        let masked = |pattern: &str, text: &[u8]| {
+            Pattern::new(pattern).expect("it is bounded").at(text, 0).map(|found| (found.masked, found.end))
+        };
+        assert_eq!(masked("k=([0-9]{2})", b"k=123"), Some(((2, 4), 4)));
+        assert_eq!(masked("k=([0-9]{2,3})", b"k=12345x"), Some(((2, 7), 7)));
+        assert_eq!(masked("k=(x[0-9]{0,3})", b"k=x12345x"), Some(((2, 8), 8)));
+        assert_eq!(masked("k=([0-9]{2,3})x[a-c]{0,2}", b"k=123xabca"), Some(((2, 5), 10)));
+        assert_eq!(masked("k=([0-9]{2}=?)", b"k=12="), Some(((2, 5), 5)));
+        assert_eq!(masked("k=(?:([0-9]{1,2})|[a-c]{1,2})", b"k=aabb"), Some(((0, 4), 4)));
     }
 }

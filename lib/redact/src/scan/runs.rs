@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    bytes::{ByteSet, after_escape},
+    bytes::{ByteSet, after_escape, ends_escape},
     detector::Sides,
     rules::compile::Pattern,
 };
@@ -24,75 +24,50 @@ pub(crate) struct Way {
     pub(crate) lead: usize,
 }
 
-/// The ways that a byte allows, as bits: as the second and the first before the run, as its first digit, as the one behind
-/// it and as the one behind that.
-type Allowed = [u64; PLACES];
+/// The ways that each byte allows, as bits: as the one behind the run, as the one behind that and as the one before it; as its
+/// first digit and the next byte, and as the second before it. Those that tell most come first.
+type Allowed = [[u64; 256]; PLACES];
 
-const PLACES: usize = 5;
+const PLACES: usize = 6;
+const BEFORE: usize = 2;
+const SECOND_BEFORE: usize = 5;
 
 /// Which bytes a way allows at those places.
 type Around = [ByteSet; PLACES];
 
+/// The ways of runs of one length.
+#[derive(Clone)]
+struct Length {
+    ways: Vec<Way>,
+    allowed: Box<Allowed>,
+    /// The ways that a byte before the run allows, where it may also be the end of a written escape.
+    before: Box<[u64; 256]>,
+}
+
 pub(crate) struct Runs {
-    /// Bytes that allow the same are of one kind: so the table stays small.
-    kinds: [u8; 256],
-    /// What each kind allows, for runs of one length after the other.
-    allowed: Vec<Allowed>,
-    kind_count: usize,
-    ways: Vec<Vec<Way>>,
+    lengths: [Length; RUN_MAX + 1],
     /// Something may be at a run behind a digit and one of `a` to `f`: otherwise digits within hashes are passed over.
     pub(crate) within_hashes: bool,
 }
 
-/// What becomes [`Runs`]: for each length the ways, and what each byte allows.
-pub(crate) struct RunsBuilder {
-    lengths: Vec<(Vec<Way>, Vec<Allowed>)>,
-    within_hashes: bool,
-}
-
-impl Default for RunsBuilder {
-    fn default() -> RunsBuilder {
-        RunsBuilder { lengths: vec![(Vec::new(), vec![[0; PLACES]; 256]); RUN_MAX + 1], within_hashes: false }
+impl Default for Runs {
+    fn default() -> Runs {
+        let none = || Length { ways: Vec::new(), allowed: Box::new([[0; 256]; PLACES]), before: Box::new([0; 256]) };
+        Runs { lengths: std::array::from_fn(|_| none()), within_hashes: false }
     }
 }
 
-impl RunsBuilder {
-    pub(crate) fn build(self) -> Runs {
-        let (mut kinds, mut examples) = ([0; 256], Vec::<u8>::new());
-        for byte in 0..=u8::MAX {
-            let alike = |other: &u8| self.allowed(byte).eq(self.allowed(*other));
-            let kind = examples.iter().position(alike).unwrap_or(examples.len());
-            if kind == examples.len() {
-                examples.push(byte);
-            }
-            kinds[usize::from(byte)] = kind as u8;
-        }
-        let of_kinds = |(_, allowed): &(Vec<Way>, Vec<Allowed>)| {
-            examples.iter().map(|byte| allowed[usize::from(*byte)]).collect::<Vec<_>>()
-        };
-        Runs {
-            kinds,
-            allowed: self.lengths.iter().flat_map(of_kinds).collect(),
-            kind_count: examples.len(),
-            ways: self.lengths.into_iter().map(|(ways, _)| ways).collect(),
-            within_hashes: self.within_hashes,
-        }
-    }
-
-    /// What a byte allows, length by length.
-    fn allowed(&self, byte: u8) -> impl Iterator<Item = Allowed> {
-        self.lengths.iter().map(move |(_, allowed)| allowed[usize::from(byte)])
-    }
-
+impl Runs {
     pub(crate) fn add_detector(&mut self, finder: usize, ways: &[Sides]) {
         for sides in ways {
             let listed = |bytes: &[u8]| ByteSet::of(|byte| bytes.is_empty() || bytes.contains(&byte));
             let around = [
-                listed(sides.second_before),
-                ByteSet::of(|byte| sides.may_lead(byte)),
-                listed(sides.first),
                 listed(sides.behind),
                 ByteSet::of(|byte| sides.behind.is_empty() || byte.is_ascii_digit() || sides.beyond.contains(&byte)),
+                ByteSet::of(|byte| sides.may_lead(byte)),
+                listed(sides.first),
+                listed(sides.second),
+                listed(sides.second_before),
             ];
             for length in sides.lengths.0..=sides.lengths.1 {
                 self.add(length, Way { finder, lead: 0 }, &around);
@@ -115,51 +90,54 @@ impl RunsBuilder {
             None => ByteSet::of(|byte| !left.is_some_and(|left| left.has(byte))),
         };
         for length in lengths.iter().map(|length| usize::from(*length).min(RUN_MAX)) {
-            let [first, behind, beyond] = [0, length, length + 1].map(|place| pattern.prefix.at(lead + place));
+            let [first, second, behind, beyond] =
+                [0, 1, length, length + 1].map(|place| pattern.prefix.at(lead + place));
             let behind = ByteSet::of(|byte| behind.has(byte) && next.is_none_or(|next| next.has(byte)));
-            let around = [before(2), before(1), first, behind, beyond];
+            let around = [behind, beyond, before(1), first, second, before(2)];
             self.add(length, Way { finder, lead }, &around);
         }
     }
 
     fn add(&mut self, length: usize, way: Way, around: &Around) {
-        let [second_before, before, ..] = around;
-        let digit = (b'0'..=b'9').any(|byte| second_before.has(byte));
-        self.within_hashes |= digit && (b'a'..=b'f').any(|byte| before.has(byte));
-        let (ways, allowed) = &mut self.lengths[length];
+        let digit = (b'0'..=b'9').any(|byte| around[SECOND_BEFORE].has(byte));
+        self.within_hashes |= digit && (b'a'..=b'f').any(|byte| around[BEFORE].has(byte));
+        let Length { ways, allowed, before } = &mut self.lengths[length];
         let bit = ways.len();
         ways.push(way);
         if bit >= TOLD_MAX {
             return;
         }
-        for (byte, allowed) in (0..=u8::MAX).zip(allowed) {
+        for byte in 0..=u8::MAX {
+            let place = usize::from(byte);
             for (allowed, set) in allowed.iter_mut().zip(around) {
-                *allowed |= u64::from(set.has(byte)) << bit;
+                allowed[place] |= u64::from(set.has(byte)) << bit;
             }
+            before[place] |= u64::from(around[BEFORE].has(byte) || ends_escape(byte)) << bit;
         }
     }
-}
 
-impl Runs {
+    /// Is it worth asking for ways? Told by its beginning and by what stands right beside it.
+    #[inline]
+    pub(crate) fn may_be_any(&self, text: &[u8], run: &Range<usize>) -> bool {
+        let Length { ways, allowed, before } = &self.lengths[run.len().min(RUN_MAX)];
+        let at = |place: usize| usize::from(text.get(place).copied().unwrap_or_default());
+        let first = if run.start > 0 { at(run.start - 1) } else { 0 };
+        let beside = allowed[0][at(run.end)] & allowed[1][at(run.end + 1)] & before[first];
+        beside & allowed[3][at(run.start)] & allowed[4][at(run.start + 1)] != 0 || ways.len() > TOLD_MAX
+    }
+
     /// What may be at this run, from left to right.
-    #[inline]
     pub(crate) fn ways(&self, text: &[u8], run: Range<usize>) -> Ways<'_> {
-        let length = run.len().min(RUN_MAX);
-        let allowed = &self.allowed[length * self.kind_count..][..self.kind_count];
-        let at = |place: usize| &allowed[self.kind(text.get(place).copied())];
-        let mut told = at(run.start)[2] & at(run.end)[3] & at(run.end + 1)[4];
+        let Length { ways, allowed, .. } = &self.lengths[run.len().min(RUN_MAX)];
+        let at = |place: usize| text.get(place).copied().unwrap_or_default();
+        let back = |distance: usize| run.start.checked_sub(distance).map(at).unwrap_or_default();
+        let around = [at(run.end), at(run.end + 1), back(1), at(run.start), at(run.start + 1), back(2)];
         // After a written escape, what is before is another.
-        if told != 0 && !after_escape(text, run.start) {
-            let back = |distance: usize| &allowed[self.kind(run.start.checked_sub(distance).map(|place| text[place]))];
-            told &= back(2)[0] & back(1)[1];
-        }
-        Ways { ways: &self.ways[length], told, untold: TOLD_MAX }
-    }
-
-    /// Beyond the ends of the text there is a zero.
-    #[inline]
-    fn kind(&self, byte: Option<u8>) -> usize {
-        usize::from(self.kinds[usize::from(byte.unwrap_or_default())])
+        let escaped = after_escape(text, run.start);
+        let counts = |place: usize| !(escaped && matches!(place, BEFORE | SECOND_BEFORE));
+        let places = allowed.iter().zip(around).enumerate().filter(|(place, _)| counts(*place));
+        let told = places.fold(u64::MAX, |told, (_, (allowed, byte))| told & allowed[usize::from(byte)]);
+        Ways { ways, told, untold: TOLD_MAX }
     }
 }
 
@@ -168,13 +146,6 @@ pub(crate) struct Ways<'r> {
     ways: &'r [Way],
     told: u64,
     untold: usize,
-}
-
-impl Ways<'_> {
-    #[inline]
-    pub(super) fn is_none(&self) -> bool {
-        self.told == 0 && self.ways.len() <= TOLD_MAX
-    }
 }
 
 impl Iterator for Ways<'_> {
@@ -195,6 +166,6 @@ impl Iterator for Ways<'_> {
 
 impl std::fmt::Debug for Runs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.ways.iter().map(Vec::len)).finish()
+        f.debug_list().entries(self.lengths.iter().map(|length| length.ways.len())).finish()
     }
 }

@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
-use crate::bytes::{run, run_back};
+use crate::{
+    block::{BLOCK_BYTES, Block, places},
+    bytes::{run, run_back},
+};
 
 /// Shortest run that is decoded, in characters: 18 bytes of text.
 const RUN_MIN: usize = 24;
@@ -15,9 +18,6 @@ const PRINTABLE_PERCENT_MIN: usize = 90;
 const PROBE: usize = 24;
 /// The bytes of them that may be unprintable.
 const PROBE_OTHERS_MAX: usize = PROBE / 4 * 3 * (100 - PRINTABLE_PERCENT_MIN) / 100;
-const BLOCK_BYTES: usize = 64;
-const WORD_BYTES: usize = 8;
-const BLOCK_WORDS: usize = BLOCK_BYTES / WORD_BYTES;
 /// A long run, in characters, and the whole blocks that are in any such run.
 pub(crate) const LONG_MIN: usize = 254;
 const LONG_BLOCKS: usize = (LONG_MIN + 1) / BLOCK_BYTES - 1;
@@ -33,20 +33,17 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     pub(crate) fn of(text: &[u8]) -> Encoded {
-        let (mut encoded, mut last, mut last_second, mut whole_blocks) = (Encoded::default(), 0, 0, 0);
-        for (block, bytes) in text.chunks(BLOCK_BYTES).enumerate() {
-            let words = digit_words(bytes);
-            whole_blocks = if words == u8::MAX { whole_blocks + 1 } else { 0 };
+        let (mut encoded, mut last, mut whole_blocks) = (Encoded::default(), 0, 0);
+        let mut next = digits(text, 0);
+        for base in (0..text.len()).step_by(BLOCK_BYTES) {
+            let here = std::mem::replace(&mut next, digits(text, base + BLOCK_BYTES));
+            whole_blocks = if here == u64::MAX { whole_blocks + 1 } else { 0 };
             encoded.has_long |= whole_blocks >= LONG_BLOCKS;
-            // Any run that is long enough holds aligned words in a row; of each row the second is told.
-            let seconds = (words << 1 | last) & words;
-            let mut firsts = seconds & !(seconds << 1 | last_second);
-            (last, last_second) = (words >> (BLOCK_WORDS - 1), seconds >> (BLOCK_WORDS - 1));
-            while firsts != 0 {
-                let word = block * BLOCK_BYTES + firsts.trailing_zeros() as usize * WORD_BYTES;
-                firsts &= firsts - 1;
-                encoded.texts.extend(decode(text, run_back(text, word, 2 * WORD_BYTES, is_digit)));
+            let long = begin_runs(here, next);
+            for place in places(long & !(long << 1 | last)) {
+                encoded.texts.extend(decode(text, base + place));
             }
+            last = long >> (BLOCK_BYTES - 1);
         }
         encoded
     }
@@ -66,22 +63,23 @@ impl Encoded {
     }
 }
 
-/// A bit for each whole word of a block that is all digits.
-fn digit_words(block: &[u8]) -> u8 {
-    let mut padded = [b' '; BLOCK_BYTES];
-    let bytes = block.first_chunk::<BLOCK_BYTES>().unwrap_or_else(|| {
-        padded[..block.len()].copy_from_slice(block);
-        &padded
-    });
-    let mut others = [0; BLOCK_BYTES];
-    for (other, byte) in others.iter_mut().zip(bytes) {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let mark = (*byte == b'+') | (*byte == b'-') | (*byte == b'_');
-        // `/` and the digits are neighbours.
-        *other = u8::from(!(letter | mark | (byte.wrapping_sub(b'/') < 11)));
-    }
-    let (words, _) = others.as_chunks::<WORD_BYTES>();
-    words.iter().rev().fold(0, |bits, word| bits << 1 | u8::from(u64::from_ne_bytes(*word) == 0))
+/// The digits of the block that begins at `at`.
+#[inline]
+fn digits(text: &[u8], at: usize) -> u64 {
+    let block = Block::at(text, at);
+    // `/` and the digits are neighbours.
+    let digits = block.is_letter() | block.within(b'/', b'9') | block.is(b'+') | block.is(b'-') | block.is(b'_');
+    digits.bits()
+}
+
+/// The places of a block from which [`RUN_MIN`] digits go on, into the next block too.
+#[inline]
+fn begin_runs(here: u64, next: u64) -> u64 {
+    let one = u128::from(next) << u64::BITS | u128::from(here);
+    let two = one & one >> 1;
+    let four = two & two >> 2;
+    let eight = four & four >> 4;
+    (eight & eight >> 8 & eight >> 16) as u64
 }
 
 /// The run that starts here; what it begins with is judged before its end is looked for.

@@ -40,10 +40,10 @@ pub(super) struct Seen {
 
 /// The flat form; without escapes there is none.
 pub(super) fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
-    let mut flat = Flat::new(text, reading);
-    if memchr(b'\\', text).is_some() {
-        flat.bytes.reserve_exact(text.len() + BLOCK_BYTES);
-        flat.blocks()?;
+    let mut flat = Flat { text, reading, bytes: Vec::new(), depth: 0, known: 0, seen: Seen::default() };
+    if let Some(first) = memchr(b'\\', text) {
+        flat.bytes = text.to_vec();
+        flat.blocks(first)?;
     }
     Ok((flat.bytes, flat.seen))
 }
@@ -51,7 +51,7 @@ pub(super) fn flatten(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), 
 struct Flat<'t> {
     text: &'t [u8],
     reading: Reading,
-    /// What is written so far.
+    /// What is written so far, and behind that the text itself.
     bytes: Vec<u8>,
     /// The depth of the last quote before `known`: it says how deep the strings around are.
     depth: usize,
@@ -68,58 +68,49 @@ struct Block {
     unflat: bool,
 }
 
-impl<'t> Flat<'t> {
-    fn new(text: &'t [u8], reading: Reading) -> Flat<'t> {
-        Flat { text, reading, bytes: Vec::new(), depth: 0, known: 0, seen: Seen::default() }
-    }
-
-    fn blocks(&mut self) -> Result<(), Withheld> {
-        let mut room = [0; WINDOW_BYTES];
-        while let Some(base) = self.next_block() {
-            self.bytes.extend_from_slice(&self.text[self.bytes.len()..base]);
+impl Flat<'_> {
+    /// From the first backslash on, block by block; a block begins at a backslash, or at the letter of one that ended the
+    /// last block.
+    fn blocks(&mut self, first: usize) -> Result<(), Withheld> {
+        let (mut room, mut next) = ([0; WINDOW_BYTES], Some(first));
+        while let Some(base) = next {
             let block = Block::of(window::<1, WINDOW_BYTES>(self.text, base, &mut room));
+            let mut done = self.text.len().min(base + BLOCK_BYTES);
             if block.paired || block.unflat {
                 // The letter of an escape may be the first byte of this block.
-                let from = base - usize::from(before(self.text, base) == Some(b'\\'));
-                self.bytes.truncate(from);
-                self.runs(self.text.len().min(base + BLOCK_BYTES))?;
-            } else {
-                self.seen.changed |= block.changed;
-                self.bytes.extend_from_slice(&block.flat);
+                done = self.runs(base - usize::from(before(self.text, base) == Some(b'\\')), done)?;
+                if self.seen.unflat {
+                    return Ok(());
+                }
+            } else if block.changed {
+                self.seen.changed = true;
+                match self.bytes[base..].first_chunk_mut() {
+                    Some(whole) => *whole = block.flat,
+                    None => self.bytes[base..].copy_from_slice(&block.flat[..done - base]),
+                }
             }
-            if self.seen.unflat {
-                return Ok(());
-            }
+            let cut = done < self.text.len() && before(self.text, done) == Some(b'\\');
+            next = if cut { Some(done) } else { self.next_backslash(done) };
         }
-        let written = self.bytes.len().min(self.text.len());
-        self.bytes.truncate(written);
-        self.bytes.extend_from_slice(&self.text[written..]);
         Ok(())
     }
 
-    /// Where the next block begins: at a backslash, or at the letter of one that ended the last block.
-    fn next_block(&self) -> Option<usize> {
-        let written = self.bytes.len();
-        let rest = self.text.get(written..)?;
-        let cut = before(self.text, written) == Some(b'\\') && !rest.is_empty();
-        if cut { Some(written) } else { memchr(b'\\', rest).map(|gap| written + gap) }
+    fn next_backslash(&self, from: usize) -> Option<usize> {
+        memchr(b'\\', self.text.get(from..)?).map(|gap| from + gap)
     }
 
-    /// Goes on with the runs of backslashes that begin before `until`, one by one.
-    fn runs(&mut self, until: usize) -> Result<(), Withheld> {
-        while let Some(gap) = self.text.get(self.bytes.len()..until).and_then(|rest| memchr(b'\\', rest)) {
-            let run = self.bytes.len() + gap;
+    /// The runs of backslashes that begin between these places, one by one; says how far they went.
+    fn runs(&mut self, from: usize, until: usize) -> Result<usize, Withheld> {
+        let mut at = from;
+        while let Some(run) = self.next_backslash(at).filter(|run| *run < until) {
             let end = run + self.text[run..].iter().take_while(|byte| **byte == b'\\').count();
-            self.bytes.extend_from_slice(&self.text[self.bytes.len()..self.text.len().min(end + 1)]);
             self.escape(run, end)?;
             if self.seen.unflat {
-                return Ok(());
+                break;
             }
+            at = self.text.len().min(end + 1);
         }
-        if let Some(rest) = self.text.get(self.bytes.len()..until) {
-            self.bytes.extend_from_slice(rest);
-        }
-        Ok(())
+        Ok(at.max(until))
     }
 
     /// A run of backslashes, and the letter at its end.
@@ -206,8 +197,8 @@ mod tests {
 
     /// Run by run from the start on.
     fn slowly(text: &[u8], reading: Reading) -> Result<(Vec<u8>, Seen), Withheld> {
-        let mut flat = Flat::new(text, reading);
-        flat.runs(text.len())?;
+        let mut flat = Flat { text, reading, bytes: text.to_vec(), depth: 0, known: 0, seen: Seen::default() };
+        flat.runs(0, text.len())?;
         Ok((flat.bytes, flat.seen))
     }
 
