@@ -12,6 +12,8 @@ use crate::bytes::next_backslash;
 
 /// How far apart escapes are in nested JSON, in bytes: room for as many is made at once.
 const UNIT_DISTANCE: usize = 12;
+/// So many bytes are copied at once.
+const SHORT: usize = 16;
 
 /// A text with one level of escapes undone, and the way there and back.
 #[derive(Debug)]
@@ -58,20 +60,19 @@ impl<'r> Plain<'r> {
             return Plain { text: Cow::Borrowed(raw), units: Vec::new() };
         };
         // No escape is shorter than what it stands for.
-        let (mut text, mut length) = (vec![0; raw.len()], 0);
-        let mut units = Vec::with_capacity(raw.len() / UNIT_DISTANCE);
+        let (mut text, mut units) =
+            (Vec::with_capacity(raw.len() + SHORT), Vec::with_capacity(raw.len() / UNIT_DISTANCE));
         let (mut at, mut next) = (0, Some(first));
         while let Some(start) = next {
-            length = copy(raw.as_bytes(), at..start, &mut text, length);
-            let (letter, unit) = unit(&raw[start..]);
-            at = start + unit;
-            let plain = length..length + letter.encode_utf8(&mut text[length..]).len();
-            length = plain.end;
-            units.push(Unit::new(start..at, plain));
+            append(&mut text, raw.as_bytes(), at..start);
+            let (letter, length) = unit(&raw[start..]);
+            at = start + length;
+            let plain = text.len();
+            text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            units.push(Unit::new(start..at, plain..text.len()));
             next = next_backslash(raw.as_bytes(), at);
         }
-        length = copy(raw.as_bytes(), at..raw.len(), &mut text, length);
-        text.truncate(length);
+        append(&mut text, raw.as_bytes(), at..raw.len());
         let text = String::from_utf8(text).expect("whole characters make a text");
         Plain { text: Cow::Owned(text), units }
     }
@@ -114,15 +115,16 @@ pub(crate) fn encode(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Copies a part of a text behind what is written already; says where it ends. Mostly it is short.
-fn copy(from: &[u8], range: Range<usize>, to: &mut [u8], at: usize) -> usize {
-    const SHORT: usize = 16;
-    let end = at + range.len();
-    match (from[range.start..].first_chunk::<SHORT>(), to[at..].first_chunk_mut::<SHORT>()) {
-        (Some(from), Some(to)) if range.len() <= SHORT => *to = *from,
-        _ => to[at..end].copy_from_slice(&from[range]),
+/// Appends a part of a text. Mostly it is short: to copy more than there is costs less than to ask how much.
+fn append(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
+    match from[range.start..].first_chunk::<SHORT>() {
+        Some(short) if range.len() <= SHORT => {
+            let end = to.len() + range.len();
+            to.extend_from_slice(short);
+            to.truncate(end);
+        }
+        _ => to.extend_from_slice(&from[range]),
     }
-    end
 }
 
 /// The first character that `text` stands for, and how many of its bytes say so.

@@ -73,7 +73,8 @@ pub(crate) fn announced(rules: &Rules, text: &[u8], at: usize, end: usize) -> Ou
         outcome.quoted_name = opened && whole().is_some();
         outcome.name_at = quoted;
     }
-    outcome.hit = hit(rules, text, start..end, keyed, &mut outcome.far);
+    let keyed = keyed.or_else(|| of_two_words(rules, text, start..end));
+    outcome.hit = keyed.and_then(|keyed| hit(rules, text, start..end, keyed, &mut outcome.far));
     outcome.walked += outcome.hit.map_or(0, |hit| hit.end - start);
     if let Some(hit) = &mut outcome.hit {
         hit.name = Some(start);
@@ -98,10 +99,9 @@ fn is_flag(text: &[u8], at: usize) -> bool {
     text[name..].starts_with(b"--")
 }
 
-fn hit(rules: &Rules, text: &[u8], name: Range<usize>, keyed: Option<Keyed>, far: &mut usize) -> Option<Hit> {
+fn hit(rules: &Rules, text: &[u8], name: Range<usize>, keyed: Keyed, far: &mut usize) -> Option<Hit> {
     let link = link(text, name.start, name.end)?;
     *far = link.value + 1;
-    let keyed = keyed.or_else(|| of_two_words(rules, text, name))?;
     let (from, to, quoted) = value(rules, text, &link, keyed)?;
     *far = to + SPACES_MAX + 2;
     let (from, to) = trim(text, from, to, keyed.value);

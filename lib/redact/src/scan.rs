@@ -249,17 +249,17 @@ impl Scan<'_> {
     /// A whole run of digits, by its length and what stands around it: hardly any of them can be anything.
     #[inline(always)]
     fn digits(&mut self, run: Range<usize>) -> Result<(), Withheld> {
-        let is_worth = self.rules.runs.may_be_any(self.text, &run) || run.len() > LONG_RUN;
-        if is_worth { self.run(run) } else { Ok(()) }
+        let told = self.rules.runs.beside(self.text, &run);
+        if told != 0 || run.len() > LONG_RUN { self.run(run, told) } else { Ok(()) }
     }
 
     #[inline(never)]
-    fn run(&mut self, run: Range<usize>) -> Result<(), Withheld> {
+    fn run(&mut self, run: Range<usize>, told: u64) -> Result<(), Withheld> {
         if run.len() > LONG_RUN {
             // The run may also be the end of a number that begins before it.
             self.note(run.start.saturating_sub(detector::REACH / 4), run.end + 1, 0);
         }
-        for way in self.rules.runs.ways(self.text, run.clone()) {
+        for way in self.rules.runs.ways(self.text, &run, told) {
             let Some(at) = run.start.checked_sub(way.lead) else { continue };
             if self.rules.finders[way.finder].may_begin(self.text, at) {
                 self.candidate(way.finder, at)?;

@@ -6,7 +6,12 @@
 
 use std::fmt;
 
-use crate::{Withheld, block::BLOCK_BYTES, bytes::window, rules::Target};
+use crate::{
+    Withheld,
+    block::{BLOCK_BYTES, places},
+    bytes::window,
+    rules::Target,
+};
 
 const BEGINNINGS: usize = 1 << 16;
 const BUCKETS: usize = 1 << BUCKET_BITS;
@@ -15,8 +20,6 @@ const BITS_WORDS: usize = 512;
 const LITERAL_BYTES_MIN: usize = 3;
 /// A block, and the bytes behind it that its last places begin with.
 const WINDOW_BYTES: usize = BLOCK_BYTES + 3;
-/// How many places are judged before it is asked whether there are more: mostly a block has no more.
-const JUDGED_AT_ONCE: usize = 4;
 /// What is compared of a literal at once.
 const HEAD_BYTES: usize = 8;
 /// The bit that tells a letter's case.
@@ -139,22 +142,15 @@ impl Anchors {
         self.judged(window, u64::from_le_bytes(marks))
     }
 
-    /// Those of the places at which four bytes, or three, begin a literal. There is no branch for each place, since it could
+    /// Those of the places at which four bytes, or three, begin a literal. There is no branch for what they are, since it could
     /// not be predicted.
     #[inline]
-    fn judged(&self, window: &[u8; WINDOW_BYTES], mut places: u64) -> u64 {
-        let mut judged = 0;
-        while places != 0 {
-            for _ in 0..JUDGED_AT_ONCE {
-                let place = places.trailing_zeros() as usize % BLOCK_BYTES;
-                let four = [window[place], window[place + 1], window[place + 2], window[place + 3]];
-                let begins = bit(&self.second, hash_four(four)) | bit(&self.short, hash_three(four));
-                let lowest = places & places.wrapping_neg();
-                judged |= lowest & begins.wrapping_neg();
-                places ^= lowest;
-            }
-        }
-        judged
+    fn judged(&self, window: &[u8; WINDOW_BYTES], marked: u64) -> u64 {
+        let begins = |place: usize| {
+            let four = [window[place], window[place + 1], window[place + 2], window[place + 3]];
+            bit(&self.second, hash_four(four)) | bit(&self.short, hash_three(four))
+        };
+        places(marked).fold(0, |judged, place| judged | begins(place % BLOCK_BYTES) << place)
     }
 
     /// Calls `found` with length and target of every literal that begins at `at`.
@@ -237,7 +233,6 @@ impl fmt::Debug for Anchors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::places;
 
     #[test]
     fn literals_are_marked_where_they_begin_in_any_case() {

@@ -116,27 +116,26 @@ impl Runs {
         }
     }
 
-    /// Is it worth asking for ways? Told by its beginning and by what stands right beside it.
+    /// The ways that a run may be anything by, as bits; told by how it begins and what stands right beside it. Hardly any run
+    /// can be anything.
     #[inline]
-    pub(crate) fn may_be_any(&self, text: &[u8], run: &Range<usize>) -> bool {
+    pub(crate) fn beside(&self, text: &[u8], run: &Range<usize>) -> u64 {
         let Length { ways, allowed, before } = &self.lengths[run.len().min(RUN_MAX)];
         let at = |place: usize| usize::from(text.get(place).copied().unwrap_or_default());
         let first = if run.start > 0 { at(run.start - 1) } else { 0 };
-        let beside = allowed[0][at(run.end)] & allowed[1][at(run.end + 1)] & before[first];
-        beside & allowed[3][at(run.start)] & allowed[4][at(run.start + 1)] != 0 || ways.len() > TOLD_MAX
+        let behind = allowed[0][at(run.end)] & allowed[1][at(run.end + 1)];
+        let told = behind & before[first] & allowed[3][at(run.start)] & allowed[4][at(run.start + 1)];
+        if ways.len() > TOLD_MAX { u64::MAX } else { told }
     }
 
-    /// What may be at this run, from left to right.
-    pub(crate) fn ways(&self, text: &[u8], run: Range<usize>) -> Ways<'_> {
+    /// What may be at this run, from left to right, of what was told by [`Runs::beside`].
+    pub(crate) fn ways(&self, text: &[u8], run: &Range<usize>, mut told: u64) -> Ways<'_> {
         let Length { ways, allowed, .. } = &self.lengths[run.len().min(RUN_MAX)];
-        let at = |place: usize| text.get(place).copied().unwrap_or_default();
-        let back = |distance: usize| run.start.checked_sub(distance).map(at).unwrap_or_default();
-        let around = [at(run.end), at(run.end + 1), back(1), at(run.start), at(run.start + 1), back(2)];
         // After a written escape, what is before is another.
-        let escaped = after_escape(text, run.start);
-        let counts = |place: usize| !(escaped && matches!(place, BEFORE | SECOND_BEFORE));
-        let places = allowed.iter().zip(around).enumerate().filter(|(place, _)| counts(*place));
-        let told = places.fold(u64::MAX, |told, (_, (allowed, byte))| told & allowed[usize::from(byte)]);
+        if !after_escape(text, run.start) {
+            let back = |distance: usize| usize::from(run.start.checked_sub(distance).map_or(0, |place| text[place]));
+            told &= allowed[BEFORE][back(1)] & allowed[SECOND_BEFORE][back(2)];
+        }
         Ways { ways, told, untold: TOLD_MAX }
     }
 }
