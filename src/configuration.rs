@@ -129,6 +129,9 @@ pub struct Redaction {
     pub packs: Vec<String>,
     /// Files with rules of one's own, after the packs. Read again when they change.
     pub rules: Vec<PathBuf>,
+    /// Files with public keys (Ed25519, PEM). With any, each file of rules counts only with a signature of one of them beside
+    /// it, `<file>.sig`.
+    pub signers: Vec<PathBuf>,
     /// What happens to finds, by the id of their rule or by its class (`secret`, `pii`, `custom`).
     pub actions: BTreeMap<String, String>,
     /// Whose data a connection carries: the same value is another token for another tenant.

@@ -46,6 +46,8 @@ mod quarantine;
 mod reading;
 #[cfg(any(feature = "ingress", feature = "masker"))]
 mod redaction;
+#[cfg(any(feature = "ingress", feature = "masker"))]
+mod signed;
 #[cfg(feature = "query")]
 mod table;
 #[cfg(feature = "query")]

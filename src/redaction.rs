@@ -22,6 +22,7 @@ use crate::{
     configuration::{Redaction, Shadow},
     exit::Failure,
     keys::Keys,
+    signed,
 };
 
 /// How often the files of rules are looked at.
@@ -98,6 +99,7 @@ fn rule_files(redaction: &Redaction) -> Result<Vec<RuleFile>> {
     let read = |path: &PathBuf| {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read the rules {}", path.display()))?;
+        signed::check(path, text.as_bytes(), &redaction.signers).context("[redaction] signers")?;
         Ok(RuleFile { name: path.display().to_string(), text })
     };
     redaction.rules.iter().map(read).collect()
@@ -128,7 +130,7 @@ pub fn watched_shadow(redaction: &Redaction, source: Source) -> Result<watch::Re
 /// The set on trial as a set of its own.
 fn shadow(redaction: &Redaction) -> Option<Redaction> {
     let Shadow { packs, rules, actions } = redaction.shadow.clone()?;
-    Some(Redaction { packs, rules, actions, ..Redaction::default() })
+    Some(Redaction { packs, rules, actions, signers: redaction.signers.clone(), ..Redaction::default() })
 }
 
 /// `known` is of before the rules were first loaded, so that no change is missed.
@@ -171,7 +173,8 @@ fn stamps(redaction: &Redaction, source: &Source) -> Stamps {
         let about = std::fs::metadata(path).ok()?;
         Some((about.modified().ok()?, about.len()))
     };
-    (redaction.rules.iter().map(stamp).collect(), source.stamp())
+    let signatures: Vec<PathBuf> = redaction.rules.iter().map(|path| signed::signature_of(path)).collect();
+    (redaction.rules.iter().chain(&signatures).map(stamp).collect(), source.stamp())
 }
 
 /// The rules that a command names, else those of the configuration. Where the data directory has no keys, tokens are

@@ -65,20 +65,20 @@ pub(crate) async fn request(exchange: &Exchange, body: &Bytes) -> Result<Option<
     if !exchange.connection.as_ref().is_some_and(|connection| connection.mask_requests) {
         return Ok(None);
     }
-    let (rules, body) = (rules(exchange, Direction::ToUpstream), body.clone());
+    let (rules, original) = (rules(exchange, Direction::ToUpstream), body.clone());
     let (headers, suffix) = (exchange.head.headers.clone(), exchange.suffix.clone());
     let uri = exchange.head.uri.clone();
     let masked = guarded(move || {
         Ok(Outbound {
-            body: message(&rules, &body)?,
-            headers: repeated(&rules.redactor, headers, &body)?,
+            body: message(&rules, &original)?,
+            headers: repeated(&rules.redactor, headers, &original)?,
             suffix: address(&rules.redactor, &suffix)?,
             uri: with_masked_query(&rules.redactor, uri)?,
         })
     });
     masked.await.map(Some).map_err(|_| {
         let says = "the request holds something that cannot be masked safely, so it is not forwarded; send less of it";
-        Stop::policy(Outcome::Blocked, code::BLOCKED, says, Bytes::new())
+        Stop::policy(Outcome::Blocked, code::BLOCKED, says, body.clone())
     })
 }
 

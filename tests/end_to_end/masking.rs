@@ -7,7 +7,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    program::{Place, connection, files, http, mcp},
+    program::{self, Place, connection, files, http, mcp},
+    scene,
     upstream::Upstream,
 };
 
@@ -23,7 +24,7 @@ fn place(upstream: &Upstream) -> Place {
 }
 
 fn call(id: u64, note: &str) -> Value {
-    super::program::call(id, "echo", json!({ "note": note }))
+    program::call(id, "echo", json!({ "note": note }))
 }
 
 fn tokens(place: &Place, kind: &str, requests: usize) -> Vec<String> {
@@ -115,6 +116,52 @@ async fn what_is_in_quarantine_is_listed_and_tried_again_by_those_who_may() {
         rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["subject"].as_str().unwrap())).collect();
     assert_eq!(told, [("refusal", "ada"), ("read", "otto"), ("lifecycle", "otto")]);
     assert_eq!(place.sql(withheld).len(), 1, "nothing new of it is in the trail");
+}
+
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_ours_withholds_what_it_was_about_and_tells_nothing() {
+    let (upstream, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let (rules, value) = (folder.path().join("rules.toml"), "FAULT-4711");
+    let rule =
+        |more: &str| format!("[[rule]]\nid = \"part\"\nliterals = [\"FAULT-\"]\npattern = 'FAULT-[0-9]{{4}}'\n{more}");
+    fs::write(&rules, rule("validators = [\"fault\"]\n")).unwrap();
+    let redaction = format!("[redaction]\nrules = [\"{}\"]\nreprocessors = [\"operations\"]\n", rules.display());
+    let inflight = connection(upstream.address).replace("\"c\"", "\"inflight\"");
+    let place = Place::new(&format!(
+        "{redaction}{}{inflight}mask_answers = true\nmask_requests = true\n",
+        connection(upstream.address)
+    ));
+    let running = place.start();
+    let ada = place.token("ada", &[]);
+    assert!(mcp(running.ingress, &ada, &call(1, value)).await.text().contains(value), "at rest is not in flight");
+    let bearer = format!("Bearer {ada}");
+    let body = call(2, value).to_string();
+    let refused =
+        http(Method::POST, running.ingress, "/c/inflight", &program::mcp_headers(&bearer), body.as_bytes()).await;
+    assert_eq!(refused.message()["error"]["code"], 4301, "what cannot be masked does not pass");
+    assert_eq!(upstream.seen().len(), 1);
+    mcp(running.ingress, &ada, &call(3, "canary")).await;
+
+    let told = "SELECT kind, connection, subject, redaction_status, body FROM records WHERE target = 'echo' \
+                AND kind IN ('request', 'response', 'refusal') ORDER BY occurred_at";
+    let rows = place.sql_until(told, |rows| rows.len() == 5);
+    assert_eq!((&rows[2]["kind"], &rows[2]["connection"]), (&json!("refusal"), &json!("inflight")), "{rows:#?}");
+    for row in &rows[..3] {
+        assert_eq!((&row["subject"], &row["redaction_status"]), (&json!("ada"), &json!("withheld")), "{row:#?}");
+        assert!(row["body"].as_str().unwrap().contains("withheld"), "{row:#?}");
+    }
+    assert_ne!(rows[3]["redaction_status"], "withheld", "the masker goes on: {rows:#?}");
+
+    fs::write(&rules, rule("")).unwrap();
+    let operator = place.token("otto", &["operations"]);
+    let told = place.say(&["quarantine", "reprocess", "--token", &operator, "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), json!({ "released": 3, "withheld": 0 }));
+    let released = "SELECT body FROM records WHERE redaction_status = 'released'";
+    let rows = place.sql_until(released, |rows| rows.len() == 3);
+    assert!(rows.iter().any(|row| row["body"].as_str().unwrap().contains("[REDACTED:part]")), "{rows:#?}");
+    assert!(running.stop().success());
+    scene::check_nowhere(&place, &[value], "canary");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,9 @@ const NAMED: &[(&str, Check)] = &[
     ("bech32", coin::bech32),
     ("ethereum", coin::ethereum),
     ("ripple", coin::ripple),
+    // In place of a fault of ours, for tests of what comes of one: only builds without optimisation know it.
+    #[cfg(debug_assertions)]
+    ("fault", |text| panic!("a fault on purpose, at {}", String::from_utf8_lossy(text))),
 ];
 
 impl Validator {

@@ -49,10 +49,13 @@ fn shapes() -> Vec<(&'static str, String)> {
         "1 ",
         "1111 ",
         "111-",
+        "222-",
+        "4111-",
         "+1",
         "+1 (",
         "DE89 ",
         "1.",
+        "1.2.",
         "1:",
         "a:b::",
         "00-",
@@ -77,6 +80,7 @@ fn shapes() -> Vec<(&'static str, String)> {
         "[6340338096537600,",
         "212 555 01 home",
         "curl -u a:",
+        "\\\"token\\\" ",
         "8Q~",
     ];
     let mut shapes: Vec<_> = plain.into_iter().map(|shape| (shape, shape.to_owned())).collect();
