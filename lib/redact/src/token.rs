@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use memchr::memmem::Finder;
+use memchr::{memchr, memmem::Finder};
 
 use crate::{
     bytes::run_back,
@@ -136,6 +136,21 @@ fn is_digest(letters: &[u8]) -> bool {
 /// What may stand between the brackets.
 fn is_inner(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'#')
+}
+
+/// So many bytes before a place, in lower case, with spaces in place of replacements: what those say announces nothing.
+pub(crate) fn words_before(text: &[u8], at: usize, within: usize) -> Vec<u8> {
+    let from = at.saturating_sub(within);
+    let start = from.saturating_sub(START.len() + ID_BYTES_MAX);
+    let mut words = text[start..at].to_vec();
+    let places: Vec<usize> = STARTS.find_iter(&words).collect();
+    for place in places {
+        if let Some(length) = memchr(b']', &words[place..]) {
+            words[place..place + length].fill(b' ');
+        }
+    }
+    words.make_ascii_lowercase();
+    words.split_off(from - start)
 }
 
 #[cfg(test)]

@@ -213,4 +213,11 @@ fn what_stood_behind_an_escaped_backslash_of_a_keyed_value_was_left() {
 fn a_replacement_announces_nothing() {
     becomes("+49 30 901820\n8004566,1,2", "[REDACTED:phone]\n8004566,1,2");
     becomes("[REDACTED:phone 5551234567", "[REDACTED:phone [REDACTED:phone]");
+    becomes("[REDACTED:phone] 512 768 1024 ", "[REDACTED:phone] 512 768 1024 ");
+    becomes("phone 512 768 1024 ", "phone [REDACTED:phone] ");
+    let rare = ["6931727128", "621076786"].concat();
+    let document = |card: &str, space: &str| format!("{{\"{card}\":1,{space}\"a\":[false,{space}{rare}]}}");
+    for space in ["", " ", &" ".repeat(20)] {
+        becomes(&document("4000000000000002", space), &document("[REDACTED:card#0]", space));
+    }
 }

@@ -6,6 +6,7 @@
 use super::Look;
 use crate::{
     bytes::{after_escape, before, is_digit, is_in_uuid, is_word, run, run_back},
+    token::words_before,
     validator::luhn,
     view::is_quote,
 };
@@ -181,6 +182,6 @@ fn is_announced(text: &[u8], at: usize) -> bool {
         b"carta",
         b"tarjeta",
     ];
-    let before = text[at.saturating_sub(WITHIN)..at].to_ascii_lowercase();
+    let before = words_before(text, at, WITHIN);
     WORDS.iter().any(|word| before.windows(word.len()).any(|window| window == *word))
 }

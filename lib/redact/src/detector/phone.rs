@@ -2,7 +2,10 @@
 //! the way of grouping says so. Bare digits are left to rules with keywords and to names.
 
 use super::Look;
-use crate::bytes::{after_escape, before, is_digit, is_word, run, starts};
+use crate::{
+    bytes::{after_escape, before, is_digit, is_word, run, starts},
+    token::words_before,
+};
 
 const DIGITS_MIN: usize = 8;
 const DIGITS_MAX: usize = 15;
@@ -10,6 +13,8 @@ const DIGITS_MAX: usize = 15;
 const PLAIN_MIN: usize = 10;
 /// Most groups of digits of one number.
 const GROUPS_MAX: usize = 6;
+/// How far before groups of digits a word may say that they are a phone's, in bytes.
+const WITHIN: usize = 16;
 /// Longest extension, in digits.
 const EXTENSION_MAX: usize = 6;
 
@@ -365,7 +370,7 @@ fn may_be_list(text: &[u8], start: usize, end: usize) -> bool {
 /// `512 768 1024` may be any numbers; it is a phone's after a word that says so.
 fn is_announced(text: &[u8], at: usize) -> bool {
     const WORDS: [&[u8]; 6] = [b"phone", b"tel", b"call", b"mobile", b"cell", b"fax"];
-    let before = text[at.saturating_sub(16)..at].to_ascii_lowercase();
+    let before = words_before(text, at, WITHIN);
     WORDS.iter().any(|word| before.windows(word.len()).any(|window| window == *word))
 }
 
