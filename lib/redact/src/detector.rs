@@ -41,7 +41,10 @@ pub(crate) enum Shape {
     AtSign,
     Colon,
     Hyphen,
+    /// One of which another one follows after four bytes.
     Dot,
+    /// One between digits.
+    Point,
 }
 
 /// At which runs of digits a detector is tried: all of this must hold. The reference tries it at every run.
@@ -147,7 +150,7 @@ const DETECTORS: &[Detector] = &[
     Detector { name: "iban", shape: Shape::Digits(IBAN), check: iban::check },
     Detector { name: "email", shape: Shape::AtSign, check: email::check },
     Detector { name: "phone", shape: Shape::Digits(PHONE), check: phone::check },
-    Detector { name: "ipv4", shape: Shape::Dot, check: ip::v4 },
+    Detector { name: "ipv4", shape: Shape::Point, check: ip::v4 },
     Detector { name: "ipv6", shape: Shape::Colon, check: ip::v6 },
     Detector { name: "mac_colon", shape: Shape::Colon, check: hardware::check },
     Detector { name: "mac_hyphen", shape: Shape::Hyphen, check: hardware::check },

@@ -220,6 +220,9 @@ fn ends_string(text: &[u8], at: usize) -> bool {
     text.get(at + 1).is_none_or(|byte| b",}]:\n".contains(byte))
 }
 
+/// Schemes of authorization.
+const SCHEMES: [&[u8]; 6] = [b"bearer", b"basic", b"token", b"digest", b"negotiate", b"apikey"];
+
 /// Takes the spaces off, and the scheme of an authorization.
 fn trim(text: &[u8], mut from: usize, mut to: usize, value: Value) -> (usize, usize) {
     while to > from && text[to - 1].is_ascii_whitespace() {
@@ -230,9 +233,8 @@ fn trim(text: &[u8], mut from: usize, mut to: usize, value: Value) -> (usize, us
     }
     if matches!(value, Value::Authorization | Value::Token | Value::Secret) {
         let word = run(&text[..to], from, |byte| byte.is_ascii_alphabetic());
-        let scheme = text[from..word].to_ascii_lowercase();
-        let known = matches!(scheme.as_slice(), b"bearer" | b"basic" | b"token" | b"digest" | b"negotiate" | b"apikey");
-        if known && word < to && text[word] == b' ' {
+        let known = || SCHEMES.iter().any(|scheme| text[from..word].eq_ignore_ascii_case(scheme));
+        if word < to && text[word] == b' ' && known() {
             from = run(&text[..to], word, |byte| byte == b' ');
         }
     }
@@ -347,11 +349,10 @@ fn is_word_of_code(text: &[u8], end: usize, value: &[u8]) -> bool {
         b"object",
         b"any",
     ];
-    let lower = value.to_ascii_lowercase();
     let named = value.iter().all(|byte| byte.is_ascii_alphabetic() || b"._:".contains(byte));
     let called = named && text.get(end).is_some_and(|byte| b"([".contains(byte));
     let path = named && (value.contains(&b'.') || value.windows(2).any(|pair| pair == b"::"));
-    WORDS.contains(&lower.as_slice()) || called || path
+    WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)) || called || path
 }
 
 fn ends_line(text: &[u8], end: usize) -> bool {

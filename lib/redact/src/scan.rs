@@ -14,7 +14,8 @@ use self::{
 use crate::{
     Withheld,
     block::{BLOCK_BYTES, places},
-    bytes, detector, keyed,
+    bytes::{self, is_digit},
+    detector, keyed,
     rules::{How, RuleId, Rules, Target},
     work::Work,
 };
@@ -145,7 +146,12 @@ impl Scan<'_> {
             b':' if is_one_of_many(self.text, at) => self.candidates(&rules.colon, at),
             b':' => Ok(()),
             b'-' => self.candidates(&rules.hyphen, at),
-            _ => self.candidates(&rules.dot, at),
+            _ => {
+                if self.text.get(at + DOTS_DISTANCE) == Some(&b'.') {
+                    self.candidates(&rules.dot, at)?;
+                }
+                if is_digit(self.text, at + 1) { self.candidates(&rules.point, at) } else { Ok(()) }
+            }
         }
     }
 
@@ -274,6 +280,8 @@ fn low_bits(count: usize) -> u64 {
     if count < BLOCK_BYTES { (1 << count) - 1 } else { u64::MAX }
 }
 
+/// From one dot of a hardware address to the next.
+const DOTS_DISTANCE: usize = 5;
 /// Fewest colons of an address that has no two together.
 const COLONS_MIN: usize = 4;
 /// Farthest from one to the next.

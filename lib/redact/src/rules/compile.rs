@@ -52,6 +52,7 @@ pub(crate) struct Rules {
     pub(crate) colon: Vec<usize>,
     pub(crate) hyphen: Vec<usize>,
     pub(crate) dot: Vec<usize>,
+    pub(crate) point: Vec<usize>,
     pub(crate) names: Names,
     /// Parts of names, for the reference.
     pub(crate) name_anchors: Vec<Vec<u8>>,
@@ -213,6 +214,7 @@ pub(crate) fn compile(
         colon: build.colon,
         hyphen: build.hyphen,
         dot: build.dot,
+        point: build.point,
         names: Names::new(build.entries, stops),
         tokens,
         fields: build.fields,
@@ -266,6 +268,7 @@ struct Build {
     colon: Vec<usize>,
     hyphen: Vec<usize>,
     dot: Vec<usize>,
+    point: Vec<usize>,
     entries: Vec<crate::key::Entry>,
     fields: Fields,
     blob: Option<RuleId>,
@@ -284,6 +287,7 @@ impl Build {
                 Shape::Colon => self.colon.push(place),
                 Shape::Hyphen => self.hyphen.push(place),
                 Shape::Dot => self.dot.push(place),
+                Shape::Point => self.point.push(place),
             }
         } else if let (Some(digits), How::Pattern(pattern)) = (&source.digits, &how) {
             let next = (!digits.next.is_empty()).then(|| set(source, &digits.next, faults));

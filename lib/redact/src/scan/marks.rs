@@ -38,14 +38,14 @@ impl Signs {
         let start = at.saturating_sub(BLOCK_BYTES);
         let missing = (BLOCK_BYTES - (at - start)) as u32;
         let signs = Signs::of(&text[..at], start);
-        let [digits, hexadecimal] =
-            [signs.digits, signs.hexadecimal].map(|bits| bits.checked_shl(missing).unwrap_or_default());
-        Signs { digits, hexadecimal, ..Signs::default() }
+        let [digits, hexadecimal, dots] =
+            [signs.digits, signs.hexadecimal, signs.dots].map(|bits| bits.checked_shl(missing).unwrap_or_default());
+        Signs { digits, hexadecimal, dots, ..Signs::default() }
     }
 
     /// The first of some digits; `@`; `:` in a pair, or with another one near; `-` and `.` where the next separators of a
-    /// hardware address follow, and `.` where the next one of an IP address does. Digits behind a digit and a letter are a
-    /// hash's, unless those are wanted.
+    /// hardware address follow, and the first `.` of an IP address. Digits behind a digit and a letter are a hash's, unless those
+    /// are wanted.
     #[inline]
     pub(super) fn beginnings(&self, last: &Signs, next: &Signs, within_hashes: bool) -> u64 {
         let hash = before_by(2, self.digits, last.digits) & before_by(1, self.hexadecimal, last.hexadecimal);
@@ -56,9 +56,18 @@ impl Signs {
         let colons = self.colons & behind(self.colons, next.colons, 1..=5);
         let third = behind_by(3, self.hyphens, next.hyphens);
         let hyphens = self.hyphens & third & behind_by(6, self.hyphens, next.hyphens);
-        let digits = before_by(1, self.digits, last.digits) & behind_by(1, self.digits, next.digits);
-        let dots = self.dots & (behind_by(5, self.dots, next.dots) | digits & behind(self.dots, next.dots, 2..=4));
+        let dots = self.dots & behind_by(5, self.dots, next.dots) | self.quads(last, next);
         runs | self.at | colons | hyphens | dots
+    }
+
+    /// The first dots of dotted numbers: a digit on either side, another dot near behind, and none before but digits.
+    #[inline]
+    fn quads(&self, last: &Signs, next: &Signs) -> u64 {
+        let digit = |distance| before_by(distance, self.digits, last.digits);
+        let dot = |distance| before_by(distance, self.dots, last.dots);
+        let goes_on = dot(2) | digit(2) & (dot(3) | digit(3) & dot(4));
+        let another = (2..=4).fold(0, |any, distance| any | behind_by(distance, self.dots, next.dots));
+        self.dots & digit(1) & behind_by(1, self.digits, next.digits) & another & !goes_on
     }
 }
 
@@ -100,8 +109,8 @@ mod tests {
     fn shapes_are_marked_where_they_begin_wherever_they_stand() {
         let text = b"a12 3 @ x:y a:b :: 00-1b-44 a-b 001b.4411.3ab7 1.2 b:c:d 00-1b-44-11 3f9x9 1.23.4 a.b.c 12.3456.7";
         let expected = [
-            1, 4, 6, 9, 13, 16, 19, 22, 25, 32, 36, 37, 42, 45, 47, 49, 52, 57, 59, 60, 63, 66, 69, 73, 75, 76, 77, 79,
-            80, 85, 88, 90, 91, 96,
+            1, 4, 6, 9, 13, 16, 19, 22, 25, 32, 36, 37, 42, 45, 47, 49, 52, 57, 59, 60, 63, 66, 69, 73, 75, 76, 77, 80,
+            85, 88, 90, 91, 96,
         ];
         for gap in 0..150 {
             let moved = [" ".repeat(gap).as_bytes(), text].concat();

@@ -51,7 +51,7 @@ fn announces(finder: &Finder, shape: Shape, text: &[u8], at: usize) -> bool {
         Shape::AtSign => text[at] == b'@',
         Shape::Colon => text[at] == b':',
         Shape::Hyphen => text[at] == b'-',
-        Shape::Dot => text[at] == b'.',
+        Shape::Dot | Shape::Point => text[at] == b'.',
     }
 }
 

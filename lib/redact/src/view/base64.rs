@@ -91,8 +91,12 @@ fn decode(text: &[u8], start: usize) -> Option<(usize, usize, Vec<u8>)> {
     Some((start, end, plain))
 }
 
-/// Words, paths and hashes decode to noise: nearly all are refused by their first bytes.
+/// Words, paths and hashes decode to noise: nearly all are refused by their first bytes, and what is too short by the first
+/// that is no digit.
 fn may_be_text(run: &[u8]) -> bool {
+    if !run.iter().copied().all(is_digit) {
+        return false;
+    }
     let (groups, _) = run.as_chunks::<4>();
     let mut others = 0;
     groups.iter().all(|group| {
