@@ -221,3 +221,10 @@ fn a_replacement_announces_nothing() {
         becomes(&document("4000000000000002", space), &document("[REDACTED:card#0]", space));
     }
 }
+
+/// The pattern of a bearer token went on for 4 096 characters, and nothing may stand behind it.
+#[test]
+fn a_long_bearer_token_was_left() {
+    let token = ["a1".repeat(2500).as_str(), "Z"].concat();
+    becomes(&format!("call it with bearer {token} now"), "call it with bearer [REDACTED:authorization] now");
+}
