@@ -39,8 +39,7 @@ pub fn check(file: &Path, content: &[u8], keys: &[PathBuf]) -> Result<()> {
 fn public(file: &Path) -> Result<ParsedPublicKey> {
     let key = SubjectPublicKeyInfoDer::from_pem_file(file)
         .with_context(|| format!("{} is no public key in PEM", file.display()))?;
-    ParsedPublicKey::new(&ED25519, key.to_vec())
-        .with_context(|| format!("{} is no public key of Ed25519", file.display()))
+    ParsedPublicKey::new(&ED25519, &key).with_context(|| format!("{} is no public key of Ed25519", file.display()))
 }
 
 #[cfg(test)]
