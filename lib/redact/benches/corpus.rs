@@ -18,6 +18,10 @@ mod text;
 #[path = "corpus/time.rs"]
 mod time;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How often the corpus is gone through, and the part of it that the reference scanner reads.
 const ROUNDS: usize = 9;
 const REFERENCE_ROUNDS: usize = 3;

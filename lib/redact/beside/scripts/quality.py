@@ -70,6 +70,35 @@ def faked():
                 yield f"{before} {value} {after}", [(start, start + len(value), kind)]
 
 
+# National numbers that Faker makes with their check digits: the locale, its name for one, what makes it, and the word for it.
+NUMBERS = [
+    ("en_US", "ssn", "ssn"), ("en_GB", "ssn", "national insurance number"), ("de_DE", "rvnr", "Rentenversicherungsnummer"),
+    ("fr_FR", "ssn", "sécurité sociale"), ("es_ES", "nif", "NIF"), ("es_ES", "nie", "NIE"), ("es_ES", "cif", "CIF"),
+    ("it_IT", "ssn", "codice fiscale"), ("nl_NL", "ssn", "BSN"), ("pl_PL", "pesel", "PESEL"), ("pl_PL", "nip", "NIP"),
+    ("pt_BR", "cpf", "CPF"), ("pt_BR", "cnpj", "CNPJ"), ("en_IN", "aadhaar_id", "Aadhaar"), ("en_CA", "ssn", "SIN"),
+]
+
+
+def numbers(program, recognizers):
+    """National numbers between two sentences, alone and behind their name: which are found, under whatever name."""
+    print("\n| number | values | hansard: alone % | behind its name % | Presidio: alone % | behind its name % |")
+    print("|---|--:|--:|--:|--:|--:|")
+    for locale, maker, word in NUMBERS:
+        fake = Faker(locale)
+        Faker.seed(SEED)
+        values = [(fake.sentence(), str(getattr(fake, maker)()), fake.sentence()) for _ in range(FAKED)]
+        cells = []
+        for finds_of in [lambda texts: engines.hansard_spans(program, texts),
+                         lambda texts: (engines.presidio_spans(recognizers, text) for text in texts)]:
+            for name in ["", word + " "]:
+                texts = [f"{before} {name}{value} {after}" for before, value, after in values]
+                starts = [len(before) + 1 + len(name) for before, _, _ in values]
+                spans = [(start, start + len(value)) for start, (_, value, _) in zip(starts, values)]
+                hits = sum(covered(span, finds) == 0 for span, finds in zip(spans, finds_of(texts)))
+                cells.append(wilson(hits, len(values)))
+        print(f"| {word} ({locale}) | {len(values)} | " + " | ".join(cells) + " |")
+
+
 def covered(span, found):
     """How many characters of the span no find covers."""
     start, end = span[:2]
@@ -151,6 +180,7 @@ def main():
         ours = list(engines.hansard_spans(program, texts))
         theirs = [engines.presidio_spans(recognizers, text) for text in texts]
         table(title, data, {"hansard": ours, "Presidio": theirs})
+    numbers(program, recognizers)
     gitleaks(program, samples)
 
 

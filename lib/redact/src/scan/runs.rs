@@ -1,4 +1,4 @@
-//! What is tried at a run of digits: chosen by the length of the run, its first digit and the bytes around it, in a few
+//! What is tried at a run of digits: chosen by the length of the run, its first digits and the bytes around it, in a few
 //! look-ups.
 //!
 //! Logs and tables are full of short numbers, and hardly any of them can be anything; so what a pattern or a detector
@@ -24,13 +24,17 @@ pub(crate) struct Way {
     pub(crate) lead: usize,
 }
 
-/// The ways that each byte allows, as bits: as the one behind the run, as the one behind that and as the one before it; as its
-/// first digit and the next byte, and as the second before it. Those that tell most come first.
+/// The ways that each byte allows, as bits, by where it stands.
 type Allowed = [[u64; 256]; PLACES];
 
+const SECOND_BEFORE: usize = 0;
+const BEFORE: usize = 1;
+const FIRST: usize = 2;
+/// Behind the first digit, another one or not.
+const SECOND: usize = 3;
+const BEHIND: usize = 4;
+const BEYOND: usize = 5;
 const PLACES: usize = 6;
-const BEFORE: usize = 2;
-const SECOND_BEFORE: usize = 5;
 
 /// Which bytes a way allows at those places.
 type Around = [ByteSet; PLACES];
@@ -62,12 +66,12 @@ impl Runs {
         for sides in ways {
             let listed = |bytes: &[u8]| ByteSet::of(|byte| bytes.is_empty() || bytes.contains(&byte));
             let around = [
-                listed(sides.behind),
-                ByteSet::of(|byte| sides.behind.is_empty() || byte.is_ascii_digit() || sides.beyond.contains(&byte)),
+                listed(sides.second_before),
                 ByteSet::of(|byte| sides.may_lead(byte)),
                 listed(sides.first),
                 listed(sides.second),
-                listed(sides.second_before),
+                listed(sides.behind),
+                ByteSet::of(|byte| sides.behind.is_empty() || byte.is_ascii_digit() || sides.beyond.contains(&byte)),
             ];
             for length in sides.lengths.0..=sides.lengths.1 {
                 self.add(length, Way { finder, lead: 0 }, &around);
@@ -93,7 +97,7 @@ impl Runs {
             let [first, second, behind, beyond] =
                 [0, 1, length, length + 1].map(|place| pattern.prefix.at(lead + place));
             let behind = ByteSet::of(|byte| behind.has(byte) && next.is_none_or(|next| next.has(byte)));
-            let around = [behind, beyond, before(1), first, second, before(2)];
+            let around = [before(2), before(1), first, second, behind, beyond];
             self.add(length, Way { finder, lead }, &around);
         }
     }
@@ -123,8 +127,8 @@ impl Runs {
         let Length { ways, allowed, before } = &self.lengths[run.len().min(RUN_MAX)];
         let at = |place: usize| usize::from(text.get(place).copied().unwrap_or_default());
         let first = if run.start > 0 { at(run.start - 1) } else { 0 };
-        let behind = allowed[0][at(run.end)] & allowed[1][at(run.end + 1)];
-        let told = behind & before[first] & allowed[3][at(run.start)] & allowed[4][at(run.start + 1)];
+        let within = allowed[FIRST][at(run.start)] & allowed[SECOND][at(run.start + 1)];
+        let told = before[first] & within & allowed[BEHIND][at(run.end)] & allowed[BEYOND][at(run.end + 1)];
         if ways.len() > TOLD_MAX { u64::MAX } else { told }
     }
 
