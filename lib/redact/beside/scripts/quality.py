@@ -70,6 +70,13 @@ def faked():
                 yield f"{before} {value} {after}", [(start, start + len(value), kind)]
 
 
+# The beginnings of gitleaks' rules for secrets with a maker's own prefix or shape; the others go by a name beside them, in the main.
+PREFIXED = tuple("""1password age-secret airtable-personal alibaba-access-key-id anthropic- atlassian- aws-access-token clojars databricks-
+ digitalocean- doppler- duffel dynatrace easypost facebook-page flutterwave- flyio frameio gcp-api-key github- gitlab- grafana- hashicorp-
+ huggingface- jwt linear-api mailgun-private microsoft-teams-webhook new-relic notion-api npm-access openai-api perplexity planetscale- postman-
+ prefect private-key pulumi- pypi- readme rubygems- scalingo sendgrid-api sendinblue sentry- shippo shopify- slack- square-access stripe-access
+ telegram tencent twilio typeform vault- yandex-aws""".split())
+
 # National numbers that Faker makes with their check digits: the locale, its name for one, what makes it, and the word for it.
 NUMBERS = [
     ("en_US", "ssn", "ssn"), ("en_GB", "ssn", "national insurance number"), ("de_DE", "rvnr", "Rentenversicherungsnummer"),
@@ -140,6 +147,7 @@ def gitleaks(program, file):
     found = list(engines.hansard_spans(program, [one["text"] for one in kept]))
     rules = collections.defaultdict(lambda: [0, 0])
     hits = total = leaked = characters = alarms = negatives = 0
+    kinds = {True: [0, 0], False: [0, 0]}
     missed = []
     for one, finds in zip(kept, found):
         if not one["positive"]:
@@ -157,12 +165,15 @@ def gitleaks(program, file):
             leaked, characters = leaked + left, characters + len(secret)
             rules[one["rule"]][0] += left == 0
             rules[one["rule"]][1] += 1
+            kind = kinds[one["rule"].startswith(PREFIXED)]
+            kind[0], kind[1] = kind[0] + (left == 0), kind[1] + 1
             if left:
                 missed.append((one["rule"], one["text"][:100]))
     whole = sum(1 for hit, all in rules.values() if hit == all)
     print(f"\ngitleaks' samples: {total} secrets of {len(rules)} rules\n")
     print(f"recall {wilson(hits, total)} %, leaked {100 * leaked / characters:.1f} % of characters; {whole} rules without a miss, ")
     print(f"{sum(1 for hit, _ in rules.values() if hit == 0)} without a hit; masked in {alarms} of {negatives} texts in which gitleaks' rules must find nothing")
+    print(f"\nwith a maker's prefix or shape: {wilson(*kinds[True])} % of {kinds[True][1]}; others: {wilson(*kinds[False])} % of {kinds[False][1]}")
     none = sorted((rule for rule, (hit, _) in rules.items() if hit == 0))
     some = sorted(f"{rule} {hit}/{all}" for rule, (hit, all) in rules.items() if 0 < hit < all)
     print("\nwithout a hit: " + ", ".join(none))
