@@ -174,7 +174,7 @@ fn stamps(redaction: &Redaction, source: &Source) -> Stamps {
         Some((about.modified().ok()?, about.len()))
     };
     let signatures: Vec<PathBuf> = redaction.rules.iter().map(|path| signed::signature_of(path)).collect();
-    (redaction.rules.iter().chain(&signatures).map(stamp).collect(), source.stamp())
+    (redaction.rules.iter().chain(&signatures).chain(&redaction.signers).map(stamp).collect(), source.stamp())
 }
 
 /// The rules that a command names, else those of the configuration. Where the data directory has no keys, tokens are
@@ -431,6 +431,20 @@ mod tests {
         std::fs::write(&changing.file, rule("locker")).unwrap();
         changing.reloaded("taken", 1).await;
         assert!(masks(&rules.borrow(), "locker-123") && !masks(&rules.borrow(), "badge-123"));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_signed_leaves_the_rules_in_force() {
+        let (mut changing, signer) = (Watched::new(), signed::tests::Signer::new());
+        changing.redaction.signers = vec![signer.key()];
+        signer.sign(&changing.file, &rule("badge"));
+        let rules = watched(&changing.redaction, Source::Keyless).unwrap();
+        std::fs::write(&changing.file, rule("locker")).unwrap();
+        changing.reloaded("refused", 1).await;
+        assert!(masks(&rules.borrow(), "badge-123"), "the earlier rules mask");
+        signer.sign(&changing.file, &rule("locker"));
+        changing.reloaded("taken", 1).await;
+        assert!(masks(&rules.borrow(), "locker-123"));
     }
 
     #[cfg(feature = "masker")]

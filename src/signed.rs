@@ -43,7 +43,7 @@ fn public(file: &Path) -> Result<ParsedPublicKey> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aws_lc_rs::{
         encoding::{AsDer, PublicKeyX509Der},
         signature::{Ed25519KeyPair, KeyPair},
@@ -52,13 +52,14 @@ mod tests {
 
     use super::*;
 
-    struct Signer {
+    /// A key of its own, and its public half in a file.
+    pub(crate) struct Signer {
         folder: tempfile::TempDir,
         pair: Ed25519KeyPair,
     }
 
     impl Signer {
-        fn new() -> Signer {
+        pub(crate) fn new() -> Signer {
             let pair = Ed25519KeyPair::generate().unwrap();
             let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
             let (folder, lines) = (tempfile::tempdir().unwrap(), STANDARD.encode(der.as_ref()));
@@ -67,14 +68,12 @@ mod tests {
             Signer { folder, pair }
         }
 
-        fn key(&self) -> PathBuf {
+        pub(crate) fn key(&self) -> PathBuf {
             self.folder.path().join("signer.pem")
         }
 
-        fn file(&self, content: &str) -> PathBuf {
-            let file = self.folder.path().join("rules.toml");
-            fs::write(signature_of(&file), self.pair.sign(content.as_bytes())).unwrap();
-            file
+        pub(crate) fn sign(&self, file: &Path, content: &str) {
+            fs::write(signature_of(file), self.pair.sign(content.as_bytes())).unwrap();
         }
     }
 
@@ -85,7 +84,8 @@ mod tests {
     #[test]
     fn only_what_a_trusted_key_has_signed_counts() {
         let (signer, other) = (Signer::new(), Signer::new());
-        let file = signer.file("rules");
+        let file = signer.folder.path().join("rules.toml");
+        signer.sign(&file, "rules");
         check(&file, b"rules", &[signer.key()]).unwrap();
         check(&file, b"rules", &[other.key(), signer.key()]).unwrap();
         check(&file, b"whatever", &[]).unwrap();
@@ -95,7 +95,8 @@ mod tests {
         assert!(refused(&file, "rules", &[signer.key()]).contains("not signed"));
         fs::remove_file(signature_of(&file)).unwrap();
         assert!(refused(&file, "rules", &[signer.key()]).contains("openssl pkeyutl"));
+        signer.sign(&file, "rules");
         fs::write(signer.key(), "no key").unwrap();
-        assert!(refused(&signer.file("rules"), "rules", &[signer.key()]).contains("no public key"));
+        assert!(refused(&file, "rules", &[signer.key()]).contains("no public key"));
     }
 }

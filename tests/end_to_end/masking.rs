@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{
     program::{self, Place, connection, files, http, mcp},
-    scene,
     upstream::Upstream,
 };
 
@@ -161,7 +160,7 @@ async fn a_fault_of_ours_withholds_what_it_was_about_and_tells_nothing() {
     let rows = place.sql_until(released, |rows| rows.len() == 3);
     assert!(rows.iter().any(|row| row["body"].as_str().unwrap().contains("[REDACTED:part]")), "{rows:#?}");
     assert!(running.stop().success());
-    scene::check_nowhere(&place, &[value], "canary");
+    super::scene::check_nowhere(&place, &[value], "canary");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -126,6 +126,7 @@ const PHONE: &[Sides] = &[
     Sides::apart(1, 1, b"+-", b"1").before(b" -.", b"("),
     Sides::apart(3, 3, b"+-", b"23456789").before(b" -.", b""),
 ];
+
 /// Checks the candidate whose anchor stands at `at`.
 type Check = fn(text: &[u8], at: usize, look: &mut Look) -> Option<(usize, usize)>;
 

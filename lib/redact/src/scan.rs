@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use self::{
     candidate::is_keyword,
-    marks::{Signs, run},
+    marks::{DOTS_DISTANCE, Signs, run},
 };
 use crate::{
     Withheld,
@@ -280,8 +280,6 @@ fn low_bits(count: usize) -> u64 {
     if count < BLOCK_BYTES { (1 << count) - 1 } else { u64::MAX }
 }
 
-/// From one dot of a hardware address to the next.
-const DOTS_DISTANCE: usize = 5;
 /// Fewest colons of an address that has no two together.
 const COLONS_MIN: usize = 4;
 /// Farthest from one to the next.

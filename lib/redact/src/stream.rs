@@ -237,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn a_backslash_that_has_gone_on_changes_nothing_behind_it() {
+        let prose = " and so on it goes,".repeat(60);
+        check(&format!("\\ password{prose}<password> \u{200b}{prose}"), &[]).expect("the same");
+    }
+
+    #[test]
     fn most_of_a_text_goes_on_at_once() {
         let mut stream = Stream::new(Redactor::built_in());
         let told = stream.push("word ".repeat(1000).as_bytes()).expect("it can be masked");

@@ -82,10 +82,11 @@ pub(crate) fn canonical(text: &str) -> Vec<u8> {
     canonical::form(text).0
 }
 
-/// The text as it stands, where escapes may be none; nothing when that is what the first view shows.
+/// The text as it stands, where escapes may be none and look-alikes are what they are; nothing when that is what the first view
+/// shows.
 pub(crate) fn as_written(text: &str) -> Option<View<'_>> {
-    memchr(b'\\', text.as_bytes())?;
-    Some(View { bytes: Cow::Borrowed(text.as_bytes()), breaks: Vec::new() })
+    let differs = memchr(b'\\', text.as_bytes()).is_some() || canonical::has_look_alike(text);
+    differs.then(|| View { bytes: Cow::Borrowed(text.as_bytes()), breaks: Vec::new() })
 }
 
 impl<'a> Views<'a> {

@@ -7,6 +7,9 @@ use std::ops::RangeInclusive;
 
 use crate::block::{BLOCK_BYTES, Block};
 
+/// From one dot of a hardware address to the next.
+pub(super) const DOTS_DISTANCE: usize = 5;
+
 /// The bytes of a block that a run of digits or an address is made of.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Signs {
@@ -56,7 +59,7 @@ impl Signs {
         let colons = self.colons & behind(self.colons, next.colons, 1..=5);
         let third = behind_by(3, self.hyphens, next.hyphens);
         let hyphens = self.hyphens & third & behind_by(6, self.hyphens, next.hyphens);
-        let dots = self.dots & behind_by(5, self.dots, next.dots) | self.quads(last, next);
+        let dots = self.dots & behind_by(DOTS_DISTANCE as u32, self.dots, next.dots) | self.quads(last, next);
         runs | self.at | colons | hyphens | dots
     }
 

@@ -44,8 +44,6 @@ type Around = [ByteSet; PLACES];
 struct Length {
     ways: Vec<Way>,
     allowed: Box<Allowed>,
-    /// The ways that a byte before the run allows, where it may also be the end of a written escape.
-    before: Box<[u64; 256]>,
 }
 
 pub(crate) struct Runs {
@@ -56,7 +54,7 @@ pub(crate) struct Runs {
 
 impl Default for Runs {
     fn default() -> Runs {
-        let none = || Length { ways: Vec::new(), allowed: Box::new([[0; 256]; PLACES]), before: Box::new([0; 256]) };
+        let none = || Length { ways: Vec::new(), allowed: Box::new([[0; 256]; PLACES]) };
         Runs { lengths: std::array::from_fn(|_| none()), within_hashes: false }
     }
 }
@@ -105,7 +103,7 @@ impl Runs {
     fn add(&mut self, length: usize, way: Way, around: &Around) {
         let digit = (b'0'..=b'9').any(|byte| around[SECOND_BEFORE].has(byte));
         self.within_hashes |= digit && (b'a'..=b'f').any(|byte| around[BEFORE].has(byte));
-        let Length { ways, allowed, before } = &mut self.lengths[length];
+        let Length { ways, allowed } = &mut self.lengths[length];
         let bit = ways.len();
         ways.push(way);
         if bit >= TOLD_MAX {
@@ -116,7 +114,8 @@ impl Runs {
             for (allowed, set) in allowed.iter_mut().zip(around) {
                 allowed[place] |= u64::from(set.has(byte)) << bit;
             }
-            before[place] |= u64::from(around[BEFORE].has(byte) || ends_escape(byte)) << bit;
+            // After a written escape, what is before is another: the candidate is asked.
+            allowed[BEFORE][place] |= u64::from(ends_escape(byte)) << bit;
         }
     }
 
@@ -124,21 +123,20 @@ impl Runs {
     /// can be anything.
     #[inline]
     pub(crate) fn beside(&self, text: &[u8], run: &Range<usize>) -> u64 {
-        let Length { ways, allowed, before } = &self.lengths[run.len().min(RUN_MAX)];
+        let Length { ways, allowed } = &self.lengths[run.len().min(RUN_MAX)];
         let at = |place: usize| usize::from(text.get(place).copied().unwrap_or_default());
-        let first = if run.start > 0 { at(run.start - 1) } else { 0 };
+        let before = if run.start > 0 { at(run.start - 1) } else { 0 };
         let within = allowed[FIRST][at(run.start)] & allowed[SECOND][at(run.start + 1)];
-        let told = before[first] & within & allowed[BEHIND][at(run.end)] & allowed[BEYOND][at(run.end + 1)];
+        let told = allowed[BEFORE][before] & within & allowed[BEHIND][at(run.end)] & allowed[BEYOND][at(run.end + 1)];
         if ways.len() > TOLD_MAX { u64::MAX } else { told }
     }
 
     /// What may be at this run, from left to right, of what was told by [`Runs::beside`].
     pub(crate) fn ways(&self, text: &[u8], run: &Range<usize>, mut told: u64) -> Ways<'_> {
-        let Length { ways, allowed, .. } = &self.lengths[run.len().min(RUN_MAX)];
-        // After a written escape, what is before is another.
+        let Length { ways, allowed } = &self.lengths[run.len().min(RUN_MAX)];
         if !after_escape(text, run.start) {
-            let back = |distance: usize| usize::from(run.start.checked_sub(distance).map_or(0, |place| text[place]));
-            told &= allowed[BEFORE][back(1)] & allowed[SECOND_BEFORE][back(2)];
+            let second_before = run.start.checked_sub(2).map_or(0, |place| text[place]);
+            told &= allowed[SECOND_BEFORE][usize::from(second_before)];
         }
         Ways { ways, told, untold: TOLD_MAX }
     }
